@@ -1,0 +1,1 @@
+"""Model directories and foreign checkpoint formats, read and written."""

@@ -1,0 +1,158 @@
+"""What every binary shares: flags, readable help, errors in one line, exit statuses.
+
+A binary `bin/NAME.py` looks like this, and is installed as the command `kbs-NAME`:
+
+    #!/usr/bin/env python3
+    \"\"\"What it does, in one line.
+
+    Examples, in full.
+    \"\"\"
+
+    from absl import flags
+
+    from keras_bert_suite import cli
+
+    _INPUT = flags.DEFINE_string("input", None, "What to read.", required=True)
+
+
+    def main(argv):
+        from keras_bert_suite.room.module import work  # TensorFlow comes in here: --help stays quick
+
+        work(_INPUT.value)
+
+
+    def run():
+        cli.run(main)
+
+
+    if __name__ == "__main__":
+        run()
+
+`--help` shows the module's docstring and the flags that this binary defines, with their defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import app, flags
+
+# TensorFlow reads this when it is imported: 2 shows its errors and leaves out notes on the CPU.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_DEBUG = flags.DEFINE_bool(
+    "debug", False, "Show the traceback of an error, not its message alone."
+)
+
+_HELP = ("--help", "-help", "-h", "--helpshort", "-helpshort", "-?", "--?")
+_WIDTH = 100
+
+
+def run(
+    main: Callable[[list[str]], int | None], *, argv: list[str] | None = None
+) -> None:
+    """Parses the flags, calls `main` and leaves the process with its exit status.
+
+    Args:
+      main: takes the arguments that are no flags, the program's name first; returns the exit
+        status or None for 0. A ValueError or OSError it raises becomes one line on stderr.
+      argv: the command line, `sys.argv` by default.
+
+    Exit statuses: what `main` returned; 1 for a wrong flag and for an error that the user can
+    repair; 130 after Ctrl-C. Anything else is our own fault and shows its traceback.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    _leave_out_own_directory(argv[0])
+    module = sys.modules[main.__module__]
+
+    def parse(arguments: list[str]) -> list[str]:
+        if _asks_for_help(arguments):
+            print(help_text(module))
+            sys.exit(0)
+        try:
+            return flags.FLAGS(arguments)
+        except flags.Error as error:
+            _report(f"{_one_line(error)} (--help lists the flags)")
+            sys.exit(1)
+
+    app.run(lambda arguments: _guarded(main, arguments), argv=argv, flags_parser=parse)
+
+
+def help_text(module) -> str:
+    """The docstring of a binary's module and the flags that it defines, as one text."""
+    parts = [textwrap.dedent(module.__doc__ or "").strip(), "", "Flags:"]
+    own = sorted(
+        flags.FLAGS.get_key_flags_for_module(module), key=lambda flag: flag.name
+    )
+    required = [flag for flag in own if flag.required]
+    for flag in required + [flag for flag in own if not flag.required]:
+        parts.append(_flag_help(flag))
+    parts.append(_flag_help(flags.FLAGS["debug"]))
+    parts.append("\n--helpfull shows the flags of the libraries too.")
+    return "\n".join(parts)
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+    choices = getattr(flag.parser, "enum_values", None)
+    if choices:
+        name += "=" + "|".join(choices)
+    if flag.required:
+        note = " (required)"
+    elif flag.default is None or flag.default == "":
+        note = ""
+    else:
+        note = f" (default: {str(flag.default_as_str).strip(chr(39))})"
+    text = " ".join((flag.help or "").split())
+    wrapped = textwrap.fill(
+        text + note, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )
+    return f"  {name}\n{wrapped}"
+
+
+def _guarded(main: Callable[[list[str]], int | None], argv: list[str]) -> int | None:
+    """Calls `main`; turns what a user can repair into one line."""
+    try:
+        return main(argv)
+    except KeyboardInterrupt:
+        _report("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing is wrong and nobody listens.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        if _DEBUG.value:
+            traceback.print_exc()
+        _report(_one_line(error))
+        return 1
+
+
+def _report(message: str) -> None:
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _asks_for_help(arguments: list[str]) -> bool:
+    own = arguments[1 : arguments.index("--")] if "--" in arguments else arguments[1:]
+    return any(argument in _HELP for argument in own)
+
+
+def _leave_out_own_directory(program: str) -> None:
+    """Keeps a binary's neighbours (evaluate.py, ...) from hiding libraries of the same name."""
+    if (
+        sys.path
+        and Path(sys.path[0] or ".").resolve() == Path(program).resolve().parent
+    ):
+        del sys.path[0]

@@ -1,0 +1,1 @@
+"""From documents and rows to batches of token ids."""

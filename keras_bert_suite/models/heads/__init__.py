@@ -1,0 +1,1 @@
+"""What stands on the encoder's output, one head a file."""

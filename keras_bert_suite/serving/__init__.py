@@ -1,0 +1,1 @@
+"""SavedModels with text signatures, and what serves and queries them."""

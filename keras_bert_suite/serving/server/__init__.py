@@ -1,0 +1,1 @@
+"""An embedded server with TensorFlow Serving's gRPC and REST contract."""

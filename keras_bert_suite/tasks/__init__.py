@@ -1,0 +1,1 @@
+"""One room a task: its file, features, head, answers and score."""

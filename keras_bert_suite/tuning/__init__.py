@@ -1,0 +1,1 @@
+"""Tuning methods: what of a model is trained."""
