@@ -16,7 +16,7 @@ A binary `bin/NAME.py` looks like this, and is installed as the command `kbs-NAM
 
 
     def main(argv):
-        from keras_bert_suite.room.module import work  # TensorFlow comes in here: --help stays quick
+        from keras_bert_suite.room.module import work  # TensorFlow comes in late: quick --help
 
         work(_INPUT.value)
 
@@ -34,28 +34,26 @@ A binary `bin/NAME.py` looks like this, and is installed as the command `kbs-NAM
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import app, flags, logging
 
 # TensorFlow reads this when it is imported: 2 shows its errors and leaves out notes on the CPU.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-_DEBUG = flags.DEFINE_bool(
-    "debug", False, "Show the traceback of an error, not its message alone."
-)
+_DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error, not its message alone.")
 
 _HELP = ("--help", "-help", "-h", "--helpshort", "-helpshort", "-?", "--?")
+_REQUIRED = "must have a value other than None"
 _WIDTH = 100
 
 
-def run(
-    main: Callable[[list[str]], int | None], *, argv: list[str] | None = None
-) -> None:
+def run(main: Callable[[list[str]], int | None], *, argv: list[str] | None = None) -> None:
     """Parses the flags, calls `main` and leaves the process with its exit status.
 
     Args:
@@ -75,10 +73,15 @@ def run(
             print(help_text(module))
             sys.exit(0)
         try:
-            return flags.FLAGS(arguments)
+            remaining = flags.FLAGS(arguments)
         except flags.Error as error:
-            _report(f"{_one_line(error)} (--help lists the flags)")
+            missing = re.search(rf"Flag (--\w+) {_REQUIRED}", str(error))
+            message = f"flag {missing[1]} is required" if missing else _one_line(error)
+            _report(f"{message} (--help lists the flags)")
             sys.exit(1)
+        if flags.FLAGS["verbosity"].using_default_value:
+            flags.FLAGS.verbosity = logging.WARNING  # app.run would choose INFO
+        return remaining
 
     app.run(lambda arguments: _guarded(main, arguments), argv=argv, flags_parser=parse)
 
@@ -86,11 +89,9 @@ def run(
 def help_text(module) -> str:
     """The docstring of a binary's module and the flags that it defines, as one text."""
     parts = [textwrap.dedent(module.__doc__ or "").strip(), "", "Flags:"]
-    own = sorted(
-        flags.FLAGS.get_key_flags_for_module(module), key=lambda flag: flag.name
-    )
-    required = [flag for flag in own if flag.required]
-    for flag in required + [flag for flag in own if not flag.required]:
+    own = sorted(flags.FLAGS.get_key_flags_for_module(module), key=lambda flag: flag.name)
+    required = [flag for flag in own if _is_required(flag)]
+    for flag in required + [flag for flag in own if not _is_required(flag)]:
         parts.append(_flag_help(flag))
     parts.append(_flag_help(flags.FLAGS["debug"]))
     parts.append("\n--helpfull shows the flags of the libraries too.")
@@ -102,17 +103,21 @@ def _flag_help(flag: flags.Flag) -> str:
     choices = getattr(flag.parser, "enum_values", None)
     if choices:
         name += "=" + "|".join(choices)
-    if flag.required:
+    if _is_required(flag):
         note = " (required)"
     elif flag.default is None or flag.default == "":
         note = ""
     else:
         note = f" (default: {str(flag.default_as_str).strip(chr(39))})"
-    text = " ".join((flag.help or "").split())
-    wrapped = textwrap.fill(
-        text + note, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
-    )
+    # absl puts the choices before the help of an enum; here they stand with its name.
+    text = " ".join(re.sub(r"^<[^>]*>: ", "", flag.help or "").split())
+    wrapped = textwrap.fill(text + note, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return f"  {name}\n{wrapped}"
+
+
+def _is_required(flag: flags.Flag) -> bool:
+    # absl keeps no such field: a required flag is one with this validator.
+    return any(_REQUIRED in validator.message for validator in flag.validators)
 
 
 def _guarded(main: Callable[[list[str]], int | None], argv: list[str]) -> int | None:
@@ -151,8 +156,5 @@ def _asks_for_help(arguments: list[str]) -> bool:
 
 def _leave_out_own_directory(program: str) -> None:
     """Keeps a binary's neighbours (evaluate.py, ...) from hiding libraries of the same name."""
-    if (
-        sys.path
-        and Path(sys.path[0] or ".").resolve() == Path(program).resolve().parent
-    ):
+    if sys.path and Path(sys.path[0] or ".").resolve() == Path(program).resolve().parent:
         del sys.path[0]

@@ -19,15 +19,14 @@ _REMEDIES = {
     errno.EPERM: "Choose a place that can be written or change its permissions.",
     errno.EROFS: "Choose a place that can be written.",
     errno.EISDIR: "Choose the name of a file, not of a directory.",
+    errno.EEXIST: "A part of this path is a file; choose another place.",
     errno.ENOTDIR: "A part of this path is a file; choose another place.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
 }
 
 
 @contextlib.contextmanager
-def atomic_write(
-    path: str | os.PathLike, mode: str = "w", **open_options: Any
-) -> Iterator[IO]:
+def atomic_write(path: str | os.PathLike, mode: str = "w", **open_options: Any) -> Iterator[IO]:
     """Opens a new file that takes the place of `path` when the block ends well.
 
     Missing parent directories are made. Whatever is written goes to a temporary sibling, which is
@@ -48,7 +47,7 @@ def atomic_write(
     """
     if mode not in ("w", "wb"):
         raise ValueError(
-            f"atomic_write writes whole files: mode must be 'w' or 'wb'. Got: {mode!r}"
+            f"atomic_write writes whole files: mode must be 'w' or 'wb'. Received: {mode!r}"
         )
     if mode == "w":
         open_options.setdefault("encoding", "utf-8")
@@ -63,14 +62,13 @@ def atomic_write(
         os.replace(temporary, target)
         _fsync_directory(target.parent)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise _explained(error, temporary=temporary, path=path) from error
 
 
 @contextlib.contextmanager
-def atomic_directory(
-    path: str | os.PathLike, *, replace: bool = True
-) -> Iterator[Path]:
+def atomic_directory(path: str | os.PathLike, *, replace: bool = True) -> Iterator[Path]:
     """Makes a new directory that takes the place of `path` when the block ends well.
 
     An exception in the block, or a full disk, removes the new directory and leaves what was there
@@ -90,9 +88,7 @@ def atomic_directory(
     """
     target = Path(os.path.realpath(path))
     if not replace and target.exists():
-        raise FileExistsError(
-            f"{path} exists already. Choose another place or remove it first."
-        )
+        raise FileExistsError(f"{path} exists already. Choose another place or remove it first.")
     temporary = _temporary_sibling(target)
     try:
         temporary.mkdir(parents=True)
@@ -141,7 +137,7 @@ def _fsync_directory(path: str | os.PathLike) -> None:
 
 
 def _explained(error: BaseException, *, temporary: Path, path: Any) -> BaseException:
-    """The error to raise: an OSError about our own file says what to do, others stay as they are."""
+    """The error to raise: an OSError about our own file gets a remedy, others stay as they are."""
     if not isinstance(error, OSError) or error.errno is None:
         return error
     # An error about some other file (one that the block was reading) is not ours to explain.

@@ -45,7 +45,5 @@ def interop_python() -> str:
     """A Python interpreter that has torch and transformers: $KBS_INTEROP_PYTHON."""
     path = os.environ.get("KBS_INTEROP_PYTHON")
     if not path:
-        pytest.skip(
-            "set KBS_INTEROP_PYTHON to a Python with torch, transformers and safetensors"
-        )
+        pytest.skip("set KBS_INTEROP_PYTHON to a Python with torch, transformers and safetensors")
     return path
