@@ -1,1 +1,1 @@
-"""From documents and rows to batches of token ids."""
+"""Text and records -> examples -> batches."""
