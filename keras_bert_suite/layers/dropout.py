@@ -1,0 +1,45 @@
+"""Dropout whose masks differ between the replicas of a strategy."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_bert_suite")
+class Dropout(keras.layers.Layer):
+    """Sets a share of its input to zero in training and scales the rest by 1 / (1 - rate).
+
+    Keras' own layer draws the same mask on every replica, since the replicas' seed generators advance together; this
+    one folds the replica's number into the seed. Padding is treated like any other position.
+
+    Args:
+      rate: probability of a zero, in [0, 1).
+      seed: int, the seed generator's start; None draws one.
+    """
+
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"`rate` must be a probability in [0, 1). Received: rate={rate}")
+        self.rate = rate
+        self.seed = seed
+        if rate > 0:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        """Returns a tensor of the inputs' shape and dtype."""
+        if not training or self.rate == 0:
+            return inputs
+        seed = tf.cast(self.seed_generator.next(), tf.int32)
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+        return tf.nn.experimental.stateless_dropout(inputs, rate=self.rate, seed=seed)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

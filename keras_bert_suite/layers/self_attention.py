@@ -1,0 +1,94 @@
+"""Multi-head self-attention over a stream of tokens."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from keras_bert_suite.layers.dropout import Dropout
+
+
+@keras.saving.register_keras_serializable(package="keras_bert_suite")
+class SelfAttention(keras.layers.Layer):
+    """Attends from every token to all real tokens of its row: softmax(Q K^T / sqrt(d)) V, then a dense layer.
+
+    Query, key and value are one dense layer (columns q | k | v), so that one matrix product makes all three. Only the
+    products between tokens run on padded rows; padding gets weight 0 and is never attended to.
+
+    Args:
+      num_heads: attention heads; must divide hidden_size.
+      hidden_size: width of the input and the output.
+      attention_dropout: probability, on the attention weights.
+      initializer_range: standard deviation of the kernels' truncated normal.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; Devlin et al. 2018, arXiv:1810.04805.
+    """
+
+    def __init__(self, *, num_heads, hidden_size, attention_dropout=0.0, initializer_range=0.02, **kwargs):
+        super().__init__(**kwargs)
+        if hidden_size % num_heads:
+            raise ValueError(
+                "`num_heads` must divide `hidden_size`. "
+                f"Received: hidden_size={hidden_size}, num_heads={num_heads}"
+            )
+        self.num_heads = num_heads
+        self.hidden_size = hidden_size
+        self.attention_dropout = attention_dropout
+        self.initializer_range = initializer_range
+
+        def dense(units, name):
+            return keras.layers.Dense(
+                units,
+                kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),
+                dtype=self.dtype_policy,
+                name=name,
+            )
+
+        self.query_key_value = dense(3 * hidden_size, "query_key_value")
+        self.output_dense = dense(hidden_size, "output_dense")
+        self.dropout = Dropout(attention_dropout, dtype=self.dtype_policy, name="dropout")
+
+    def build(self, input_shape=None):
+        self.query_key_value.build((None, self.hidden_size))
+        self.output_dense.build((None, self.hidden_size))
+
+    def call(self, tokens_TH, layout, training=None):
+        """Returns the attended tokens.
+
+        Args:
+          tokens_TH: floating [tokens, hidden_size].
+          layout: the TokenLayout of the batch.
+          training: bool; True applies dropout.
+
+        Returns:
+          [tokens, hidden_size], in the compute dtype.
+        """
+        qkv_BSH3 = layout.to_padded(self.query_key_value(tokens_TH))
+        head_width = self.hidden_size // self.num_heads
+        qkv = tf.reshape(
+            qkv_BSH3, [layout.batch_size, layout.length, 3, self.num_heads, head_width]
+        )
+        # unstack, not indexing: the gradient of an index is a strided slice, a third of the step when measured
+        query_BNSD, key_BNSD, value_BNSD = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))
+        scores_BNSS = tf.matmul(query_BNSD * head_width**-0.5, key_BNSD, transpose_b=True)
+        weights_BNSS = self._softmax(scores_BNSS + layout.attention_bias(scores_BNSS.dtype))
+        weights_BNSS = self.dropout(weights_BNSS, training=training)
+        context_BNSD = tf.matmul(weights_BNSS, value_BNSD)
+        context_BSH = tf.reshape(
+            tf.transpose(context_BNSD, [0, 2, 1, 3]),
+            [layout.batch_size, layout.length, self.hidden_size],
+        )
+        return self.output_dense(layout.to_stream(context_BSH))
+
+    def _softmax(self, scores_BNSS):
+        # 8 or 11 bits of mantissa are too few to sum hundreds of exponentials
+        return tf.cast(tf.nn.softmax(tf.cast(scores_BNSS, tf.float32)), scores_BNSS.dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "hidden_size": self.hidden_size,
+            "attention_dropout": self.attention_dropout,
+            "initializer_range": self.initializer_range,
+        }

@@ -1,0 +1,236 @@
+"""A Keras model whose train step gives the same weights on one device, N replicas and N workers.
+
+Four private hooks of Keras 3.15 are used: `_maybe_symbolic_build`, `_distribute_strategy`, an optimizer's
+`_all_reduce_sum_gradients`, and LossScaleOptimizer's `inner_optimizer`. The tests with two replicas and two processes
+hold them.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+_SUM = tf.distribute.ReduceOp.SUM
+
+
+class ExactModel(keras.Model):
+    """Trains and evaluates on sums: every loss is (sum over all replicas) / (weight over all replicas).
+
+    The order of a step: add up the weights of all replicas; forward and backward with no collective inside (this part
+    may be compiled by XLA and repeated over micro-batches); add up the gradients; unscale, clip and apply once.
+
+    Subclasses set `term_names` and `metric_term_names` before `compile`, and implement `loss_weights`, `loss_terms` and
+    `metric_terms` as a Head does.
+    """
+
+    term_names: tuple[str, ...] = ()
+    metric_term_names: tuple[str, ...] = ()
+
+    def compile(
+        self,
+        optimizer="adamw",
+        *,
+        term_weights=None,
+        micro_batches=1,
+        jit_compile=False,
+        run_eagerly=False,
+        steps_per_execution=1,
+    ):
+        """Sets how the model is trained; the losses are the model's own.
+
+        Args:
+          optimizer: any Keras optimizer, made inside the strategy's scope. Clipping sees the gradient of the whole
+            global batch. With a float16 policy Keras wraps it in a LossScaleOptimizer.
+          term_weights: {loss term: factor in the total loss}; a term that is not named counts once.
+          micro_batches: each replica's batch is computed in this many equal parts, whose gradients add up.
+          jit_compile: True compiles forward and backward with XLA; rows are then computed padded.
+          run_eagerly, steps_per_execution: as in `keras.Model.compile`.
+
+        Raises:
+          ValueError: for an unknown term, an option that does not work under the strategy, or an optimizer that was
+            made outside the scope of the strategy.
+        """
+        unknown = sorted(set(term_weights or {}) - set(self.term_names))
+        if unknown:
+            raise ValueError(
+                f"`term_weights` may name {list(self.term_names)}. Received: {unknown}"
+            )
+        if not isinstance(micro_batches, int) or micro_batches < 1:
+            raise ValueError(f"`micro_batches` must be a positive integer. Received: {micro_batches!r}")
+        strategy = tf.distribute.get_strategy()
+        if strategy.num_replicas_in_sync > 1 and steps_per_execution != 1:
+            raise ValueError(
+                "`steps_per_execution` must be 1 with more than one replica. "
+                f"Received: {steps_per_execution}"
+            )
+        super().compile(
+            optimizer=optimizer,
+            jit_compile=False,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
+        _require_scope(self.optimizer, strategy)
+        take_reduced_gradients(self.optimizer)
+        self.term_weights = {name: float((term_weights or {}).get(name, 1.0)) for name in self.term_names}
+        self.micro_batches = micro_batches
+        self._forward_backward_step = self._forward_backward
+        if jit_compile:
+            self._forward_backward_step = tf.function(
+                self._forward_backward, jit_compile=True, autograph=False
+            )
+        self._means = {
+            name: keras.metrics.Mean(name=name)
+            for name in [*(f"{term}_loss" for term in self.term_names), *self.metric_term_names]
+        }
+
+    @property
+    def metrics(self):
+        return list(getattr(self, "_means", {}).values())
+
+    def loss_weights(self, batch):
+        """Returns {term: float32 scalar}, from the batch alone; see Head."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `loss_weights`")
+
+    def loss_terms(self, outputs, batch):
+        """Returns {term: (loss_sum, weight_sum)}; see Head."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `loss_terms`")
+
+    def metric_terms(self, outputs, batch):
+        """Returns {metric: (hit_sum, weight_sum)}; see Head."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `metric_terms`")
+
+    def train_step(self, data):
+        """Takes one optimizer step on the replicas' batches; returns the means since the last reset."""
+        batch = self._as_batch(data)
+        replica = tf.distribute.get_replica_context()
+        weights = replica.all_reduce(_SUM, self.loss_weights(batch))
+        if not weights:
+            raise ValueError(
+                f"The batch holds no targets of {list(self.term_names)}. Received: {sorted(batch)}"
+            )
+        inverse = {
+            term: self.term_weights[term] * tf.math.divide_no_nan(1.0, weight)
+            for term, weight in weights.items()
+        }
+        if self.micro_batches == 1:
+            sums, gradients = self._forward_backward_step(batch, inverse)
+        else:
+            sums, gradients = self._accumulate(batch, inverse)
+        gradients = replica.all_reduce(_SUM, gradients)
+        self.optimizer.apply(gradients, self._variables_with_gradients)
+        return self._update_means(replica.all_reduce(_SUM, sums))
+
+    def test_step(self, data):
+        """Adds the replicas' batches to the means; returns them."""
+        batch = self._as_batch(data)
+        sums = self._sums(self(batch, training=False), batch)
+        return self._update_means(tf.distribute.get_replica_context().all_reduce(_SUM, sums))
+
+    def _sums(self, outputs, batch):
+        """Returns {mean's name: (sum, weight)} of this replica."""
+        losses = {f"{term}_loss": pair for term, pair in self.loss_terms(outputs, batch).items()}
+        return {**losses, **self.metric_terms(outputs, batch)}
+
+    def _forward_backward(self, batch, inverse):
+        """Returns ({mean's name: (sum, weight)}, gradients of the total loss).
+
+        Variables that the loss does not reach are left out, here and in the update, so that weight decay leaves them.
+        """
+        with tf.GradientTape() as tape:
+            outputs = self(batch, training=True)
+            sums = self._sums(outputs, batch)
+            loss = tf.add_n([sums[f"{term}_loss"][0] * scale for term, scale in inverse.items()])
+            scaled_loss = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        gradients = tape.gradient(scaled_loss, [variable.value for variable in variables])
+        reached = [index for index, gradient in enumerate(gradients) if gradient is not None]
+        self._variables_with_gradients = [variables[index] for index in reached]
+        gradients = [tf.cast(tf.convert_to_tensor(gradients[i]), tf.float32) for i in reached]
+        return sums, gradients
+
+    def _accumulate(self, batch, inverse):
+        """Runs the step over the micro-batches; the first stands outside the loop and gives the sums' structure."""
+        count = self.micro_batches
+
+        def split(tensor):
+            size = tf.shape(tensor)[0]
+            check = tf.debugging.assert_equal(
+                size % count, 0, message="micro_batches must divide the batch of each replica"
+            )
+            with tf.control_dependencies([check] if check is not None else []):
+                return tf.reshape(tensor, tf.concat([[count, size // count], tf.shape(tensor)[1:]], 0))
+
+        parts = {key: split(value) for key, value in batch.items()}
+
+        def micro_batch(index):
+            return {
+                key: tf.ensure_shape(part[index], [None, *batch[key].shape[1:]])
+                for key, part in parts.items()
+            }
+
+        first = self._forward_backward_step(micro_batch(0), inverse)
+
+        def body(index, total):
+            new = self._forward_backward_step(micro_batch(index), inverse)
+            return index + 1, tf.nest.map_structure(tf.add, total, new)
+
+        _, total = tf.while_loop(
+            lambda index, _: index < count, body, (tf.constant(1), first), parallel_iterations=1
+        )
+        return total
+
+    def _update_means(self, sums):
+        for name, (total, weight) in sums.items():
+            self._means[name].update_state(tf.math.divide_no_nan(total, weight), sample_weight=weight)
+        results = {name: self._means[name].result() for name in sums}
+        results["loss"] = tf.add_n(
+            [scale * results[f"{t}_loss"] for t, scale in self.term_weights.items() if f"{t}_loss" in results]
+        )
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            # `fit` concatenates the workers' results on axis 0, which scalars lack.
+            return {name: tf.reshape(value, (1,)) for name, value in results.items()}
+        return results
+
+    def _as_batch(self, data):
+        """Returns one dict of features and targets, also where the data set gives (features, targets[, weights])."""
+        features, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if not isinstance(features, dict):
+            raise ValueError(f"A batch must be a dict of tensors. Received: {type(features).__name__}")
+        batch = dict(features)
+        if isinstance(targets, dict):
+            batch.update(targets)
+        elif targets is not None:
+            batch[self.target_key] = targets
+        if weights is not None:
+            batch["example_weights"] = weights
+        return batch
+
+    @property
+    def target_key(self) -> str:
+        """Key under which targets that come as one tensor enter the batch."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `target_key`")
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # The weights exist since construction. The stock build reduces eagerly over workers, which
+        # MultiWorkerMirroredStrategy refuses.
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
+
+def take_reduced_gradients(optimizer):
+    """Makes a Keras optimizer take gradients that are already summed over all replicas.
+
+    The stock optimizer clips and tests for infinities before it sums, replica by replica.
+    """
+    for one in (optimizer, getattr(optimizer, "inner_optimizer", None)):
+        if one is not None:
+            one._all_reduce_sum_gradients = list
+
+
+def _require_scope(optimizer, strategy):
+    if strategy.num_replicas_in_sync > 1 and optimizer._distribution_strategy is not strategy:
+        raise ValueError(
+            "The optimizer must be made inside `strategy.scope()`, like the model. "
+            f"Received an optimizer of another scope: {optimizer.name}"
+        )

@@ -1,0 +1,55 @@
+"""What every head has in common."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+class Head(keras.layers.Layer):
+    """A layer that turns the encoded batch into named logits and owns the loss on them.
+
+    A head knows its targets' keys in the batch, so a loaded model trains in a plain `fit`. Every loss and metric is a
+    pair (sum, weight); the model divides by the weight of all replicas.
+
+    Subclasses set `kind`, `terms` and `metric_names` and implement `call`, `loss_weights`, `loss_terms` and
+    `metric_terms`. Where the batch has no targets, the three return empty dicts.
+    """
+
+    kind: str  # the name under which the model directory and `model.heads` know it
+    terms: tuple[str, ...]  # names of the loss terms
+    metric_names: tuple[str, ...]  # names of the metrics
+    target_key: str  # key of the targets in the batch
+
+    def call(self, encoded, batch, training=None):
+        """Returns a dict of named float32 logits.
+
+        Args:
+          encoded: dict with `sequence_output` [batch, length, hidden], `pooled_output` [batch, hidden] and
+            `token_embedding_table` [vocab, hidden].
+          batch: the dict that was encoded.
+          training: bool.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `call`")
+
+    def loss_weights(self, batch):
+        """Returns {term: float32 scalar}: what `loss_terms` will give as weight, from the batch alone."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `loss_weights`")
+
+    def loss_terms(self, outputs, batch):
+        """Returns {term: (loss_sum, weight_sum)}, float32 scalars in nats and targets."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `loss_terms`")
+
+    def metric_terms(self, outputs, batch):
+        """Returns {metric: (hit_sum, weight_sum)}, float32 scalars."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `metric_terms`")
+
+
+def example_weights(batch, labels):
+    """Returns float32 [batch]: the batch's `example_weights`, or ones.
+
+    Weight 0 marks a row that only completes a batch.
+    """
+    if "example_weights" in batch:
+        return tf.cast(batch["example_weights"], tf.float32)
+    return tf.ones(tf.shape(labels), tf.float32)
