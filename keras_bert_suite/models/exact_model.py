@@ -71,6 +71,7 @@ class ExactModel(keras.Model):
         )
         _require_scope(self.optimizer, strategy)
         take_reduced_gradients(self.optimizer)
+        self.inner_jit_compile = jit_compile
         self.term_weights = {name: float((term_weights or {}).get(name, 1.0)) for name in self.term_names}
         self.micro_batches = micro_batches
         self._forward_backward_step = self._forward_backward
@@ -82,6 +83,24 @@ class ExactModel(keras.Model):
             name: keras.metrics.Mean(name=name)
             for name in [*(f"{term}_loss" for term in self.term_names), *self.metric_term_names]
         }
+
+    def get_compile_config(self):
+        """Returns what `compile` was given, so that a saved and loaded model trains on."""
+        if not self.compiled:
+            return {}
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "term_weights": dict(self.term_weights),
+            "micro_batches": self.micro_batches,
+            "jit_compile": self.inner_jit_compile,
+        }
+
+    def compile_from_config(self, config):
+        config = dict(config)
+        if config:
+            optimizer = keras.saving.deserialize_keras_object(config.pop("optimizer"))
+            self.compile(optimizer, **config)
+            self.optimizer.build(self.trainable_variables)
 
     @property
     def metrics(self):
@@ -117,7 +136,8 @@ class ExactModel(keras.Model):
         else:
             sums, gradients = self._accumulate(batch, inverse)
         gradients = replica.all_reduce(_SUM, gradients)
-        self.optimizer.apply(gradients, self._variables_with_gradients)
+        variables = self.trainable_variables
+        self.optimizer.apply(gradients, [variables[index] for index in self._reached])
         return self._update_means(replica.all_reduce(_SUM, sums))
 
     def test_step(self, data):
@@ -143,9 +163,9 @@ class ExactModel(keras.Model):
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled_loss, [variable.value for variable in variables])
-        reached = [index for index, gradient in enumerate(gradients) if gradient is not None]
-        self._variables_with_gradients = [variables[index] for index in reached]
-        gradients = [tf.cast(tf.convert_to_tensor(gradients[i]), tf.float32) for i in reached]
+        # Places and not variables: Keras would save variables in a list as weights of their own.
+        self._reached = tuple(i for i, gradient in enumerate(gradients) if gradient is not None)
+        gradients = [tf.cast(tf.convert_to_tensor(gradients[i]), tf.float32) for i in self._reached]
         return sums, gradients
 
     def _accumulate(self, batch, inverse):
