@@ -1,0 +1,116 @@
+"""Many train steps in one compiled call, under any tf.distribute strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from keras_bert_suite.data.source import BatchSource
+
+
+class StepFunction:
+    """Calls `model.train_step` on every replica for a number of steps, batch after batch.
+
+    Keras's own `steps_per_execution` fails under Mirrored and MultiWorker strategies; a plain loop
+    around `strategy.run` works under all.
+
+    Args:
+      model: compiled; its `train_step` takes a per-replica batch with an int32 "padding_mask".
+      source: the batches.
+      strategy: the model's.
+      step: the first optimizer step.
+      state: of `source.state(step)`, or None.
+    """
+
+    def __init__(
+        self,
+        model,
+        source: BatchSource,
+        strategy,
+        *,
+        step: int = 0,
+        state: Mapping[str, Any] | None = None,
+    ):
+        self._model, self._strategy = model, strategy
+        self._iterator = iter(distributed_batches(source, strategy, step=step, state=state))
+        self._run = self._compiled_steps()
+        self._read = self._compiled_metrics(reset=False)
+        self._read_and_reset = self._compiled_metrics(reset=True)
+
+    def __call__(self, count: int) -> tuple[int, int]:
+        """Runs `count` steps; gives (real tokens, positions with padding) of this process."""
+        tokens, slots = self._run(self._iterator, tf.constant(count, tf.int32)).numpy()
+        return int(tokens), int(slots)
+
+    def metrics(self, *, reset: bool = False) -> dict[str, float]:
+        """Gives the model's metrics over all replicas since the last reset."""
+        results = (self._read_and_reset if reset else self._read)()
+        # The train step adds the sums of all replicas to each replica's metric: any one of them
+        # holds the result, and reading it needs no collective.
+        local = self._strategy.experimental_local_results
+        return {name: float(local(value)[0]) for name, value in results.items()}
+
+    def learning_rate(self) -> float:
+        """Gives the rate of the next update."""
+        return float(self._model.optimizer.learning_rate)
+
+    def _compiled_steps(self):
+        model, strategy = self._model, self._strategy
+
+        def replica_step(batch):
+            model.train_step(batch)
+            mask = batch["padding_mask"]
+            return tf.stack([tf.reduce_sum(mask), tf.size(mask)])
+
+        @tf.function
+        def run(iterator, count):
+            counted = tf.zeros([2], tf.int64)
+            for _ in tf.range(count):
+                per_replica = strategy.run(replica_step, args=(next(iterator),))
+                local = strategy.experimental_local_results(per_replica)
+                counted += tf.cast(tf.add_n(list(local)), tf.int64)
+            return counted
+
+        return run
+
+    def _compiled_metrics(self, *, reset: bool):
+        model, strategy = self._model, self._strategy
+
+        def replica_read():
+            results = {m.name: tf.cast(tf.reshape(m.result(), ()), tf.float32) for m in model.metrics}
+            results = {"loss": _total_loss(model, results)} | results
+            if reset:
+                with tf.control_dependencies(list(results.values())):
+                    for metric in model.metrics:
+                        metric.reset_state()
+            return results
+
+        return tf.function(lambda: strategy.run(replica_read))
+
+
+def _total_loss(model, results: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The weighted sum of the terms' means; a term without targets so far has the mean 0."""
+    return tf.add_n([weight * results[f"{t}_loss"] for t, weight in model.term_weights.items()])
+
+
+def distributed_batches(
+    source: BatchSource,
+    strategy,
+    *,
+    step: int = 0,
+    state: Mapping[str, Any] | None = None,
+):
+    """Gives a distributed dataset whose every element is one step's batch on each local replica."""
+
+    def pipeline(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return source.batches(
+            step,
+            state=state,
+            pipeline=context.input_pipeline_id,
+            num_pipelines=context.num_input_pipelines,
+            replicas_per_pipeline=context.num_replicas_in_sync // context.num_input_pipelines,
+        )
+
+    return strategy.distribute_datasets_from_function(pipeline)

@@ -1,0 +1,275 @@
+"""The training loop of pre-training and fine-tuning: steps, log, evaluation, state, resume."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_bert_suite.data.source import BatchSource
+from keras_bert_suite.training import strategies
+from keras_bert_suite.training.checkpoint import (
+    DIVERGED_REMEDY,
+    TrainingCheckpoint,
+    newest_or_none,
+)
+from keras_bert_suite.training.progress import Progress
+from keras_bert_suite.training.signals import StopSignals
+from keras_bert_suite.training.step_function import StepFunction
+from keras_bert_suite.training.tensorboard import TrainingLog
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run came to.
+
+    Attributes:
+      history: the records of log.jsonl, those of earlier parts of a resumed run included.
+      seconds: wall time of this part of the run.
+      interrupted: the number of the signal that ended it early, or None.
+      step: optimizer steps done, from the very start.
+      tokens_per_second: real (not padding) tokens trained per second of this part's step calls, the
+        first call (tracing) left out; 0 when there was no other.
+    """
+
+    history: list[dict[str, Any]]
+    seconds: float
+    interrupted: int | None
+    step: int
+    tokens_per_second: float
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status a shell expects: 0, or 128 + signal (130 Ctrl-C, 143 SIGTERM)."""
+        return 128 + self.interrupted if self.interrupted else 0
+
+
+class Trainer:
+    """Trains a compiled model over a BatchSource, from the newest state in `output_dir` if any.
+
+    Args:
+      model: a compiled model (made, with its optimizer, in `strategy.scope()`) whose `train_step`
+        takes a per-replica batch: a dict with an int32 "padding_mask" (1 = real token).
+      source: the batches, a pure function of the step.
+      strategy: of `make_strategy`.
+      num_steps: optimizer steps of the whole run.
+      output_dir: gets checkpoints/, log.jsonl and logs/ (TensorBoard).
+      steps_per_call: steps in one call of the compiled loop. Ctrl-C waits for a call to end.
+      checkpoint_every: steps between two states; None saves only at the end.
+      keep_checkpoints: how many states stay.
+      log_every: steps between two records.
+      evaluate: called with the number of steps done; gives metrics to record, or None.
+      evaluate_every: steps between two evaluations.
+      settings: JSON values that must be the same when the run is resumed.
+      quiet: shows no progress.
+
+    Raises:
+      ValueError: a count below 1; an optimizer that was made outside the strategy's scope.
+    """
+
+    def __init__(
+        self,
+        *,
+        model,
+        source: BatchSource,
+        strategy,
+        num_steps: int,
+        output_dir,
+        steps_per_call: int = 5,
+        checkpoint_every: int | None = None,
+        keep_checkpoints: int = 3,
+        log_every: int = 10,
+        evaluate: Callable[[int], Mapping[str, float] | None] | None = None,
+        evaluate_every: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        quiet: bool = False,
+    ):
+        self._every = {"log": log_every, "checkpoint": checkpoint_every, "evaluate": evaluate_every}
+        counts = {"num_steps": num_steps, "steps_per_call": steps_per_call}
+        counts |= {f"{name}_every": n for name, n in self._every.items() if n is not None}
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {name}={count}.")
+        self.model, self.source, self.strategy = model, source, strategy
+        self.num_steps, self.steps_per_call = num_steps, steps_per_call
+        self.output_dir = Path(output_dir)
+        self.evaluate = evaluate
+        self.settings = dict(settings or {})
+        self._is_chief = strategies.is_chief(strategy)
+        self._quiet = quiet or not self._is_chief
+        self._over_workers = strategies.WorkerSum(strategy)
+        self._optimizer = _built_optimizer(model, strategy)
+        self.checkpoint = TrainingCheckpoint(
+            model,
+            self._optimizer,
+            directory=self.output_dir / "checkpoints",
+            keep=keep_checkpoints,
+            is_chief=self._is_chief,
+        )
+        self._saved_step: int | None = None
+
+    def run(self) -> TrainingResult:
+        """Trains up to `num_steps`, or until SIGINT or SIGTERM, and leaves a state to resume from.
+
+        Raises:
+          ValueError: the loss or a weight is no longer finite (the last good state is named); the
+            state in `output_dir` belongs to other settings; workers see different states.
+          OSError: a state could not be written.
+        """
+        started = time.monotonic()
+        state = self.checkpoint.restore_newest(settings=self.settings)
+        first_step = state.step if state else 0
+        self._saved_step = first_step if state else None
+        self._check_workers_agree(first_step)
+        log = TrainingLog(self.output_dir, first_step=first_step, is_chief=self._is_chief)
+        bar = Progress(num_steps=self.num_steps, first_step=first_step, quiet=self._quiet)
+        with StopSignals(bar.message) as signals, bar:
+            if state:
+                bar.message(f"resumed from {self.checkpoint.path(first_step)}")
+            loop = _Loop(self, log, bar, signals)
+            try:
+                loop.run(first_step, state.data if state else None)
+            finally:
+                log.close()
+        seconds = time.monotonic() - started
+        return TrainingResult(
+            log.history, seconds, loop.interrupted, loop.step, loop.tokens_per_second
+        )
+
+    def save(self, step: int) -> Path:
+        """Saves the state after `step` steps, unless it is there already; gives its directory."""
+        if self._saved_step != step:
+            self.checkpoint.save(step, data=self.source.state(step), settings=self.settings)
+            self._saved_step = step
+        return self.checkpoint.path(step)
+
+    def due(self, what: str, step: int) -> bool:
+        every = self._every[what]
+        return every is not None and step % every == 0
+
+    def steps_until_due(self, step: int) -> int:
+        """How many steps the next call may take without passing something that is due."""
+        distances = [n - step % n for n in self._every.values() if n is not None]
+        return min([self.steps_per_call, self.num_steps - step, *distances])
+
+    def agreed_signal(self, received: int | None) -> int | None:
+        """The signal to stop for: one worker's signal stops all, so that none waits for it."""
+        anyone = self._over_workers([1.0 if received else 0.0])[0]
+        return (received or signal.SIGTERM.value) if anyone else None
+
+    def sum_over_workers(self, values: list[float]) -> list[float]:
+        return self._over_workers(values)
+
+    def _check_workers_agree(self, step: int) -> None:
+        count, total, squares = self._over_workers([1.0, step, step * step])
+        if total * total != count * squares:
+            raise ValueError(
+                f"The workers see different training states: this one step {step} in "
+                f"{self.checkpoint.directory}. Remedy: give all workers the same output_dir on a "
+                "file system that they share."
+            )
+
+
+class _Loop:
+    """One run of a Trainer: what changes while it runs."""
+
+    def __init__(self, trainer: Trainer, log: TrainingLog, bar: Progress, signals: StopSignals):
+        self.trainer, self.log, self.bar, self.signals = trainer, log, bar, signals
+        self.step = 0
+        self.interrupted: int | None = None
+        self._tokens, self._slots, self._seconds = 0, 0, 0.0  # since the last record
+        self._timed_tokens, self._timed_seconds = 0, 0.0  # in all calls but the first
+        self._calls = 0
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self._timed_tokens / self._timed_seconds if self._timed_seconds else 0.0
+
+    def run(self, first_step: int, data_state: Mapping[str, Any] | None) -> None:
+        self.step = first_step
+        trainer = self.trainer
+        if self.step >= trainer.num_steps:
+            return
+        function = StepFunction(
+            trainer.model, trainer.source, trainer.strategy, step=first_step, state=data_state
+        )
+        while self.step < trainer.num_steps and not self.interrupted:
+            self._call(function)
+            self.interrupted = trainer.agreed_signal(self.signals.received)
+            if trainer.due("log", self.step) or self.step == trainer.num_steps:
+                self._record(function)
+            if trainer.due("evaluate", self.step) and trainer.evaluate and not self.interrupted:
+                self._evaluate()
+            if trainer.due("checkpoint", self.step):
+                trainer.save(self.step)
+        path = trainer.save(self.step)
+        if self.interrupted and self.step < trainer.num_steps:
+            self.bar.message(
+                f"stopped after step {self.step} of {trainer.num_steps}; the state is saved in "
+                f"{path}. The same command goes on from there."
+            )
+
+    def _call(self, function: StepFunction) -> None:
+        started = time.monotonic()
+        count = self.trainer.steps_until_due(self.step)
+        tokens, slots = function(count)
+        loss = function.metrics()["loss"]
+        seconds = time.monotonic() - started
+        self.step += count
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"The loss is {loss} at or before step {self.step}. Last good state: "
+                f"{newest_or_none(self.trainer.checkpoint)}. {DIVERGED_REMEDY}"
+            )
+        if self._calls:
+            self._timed_tokens += tokens
+            self._timed_seconds += seconds
+        self._calls += 1
+        self._tokens, self._slots = self._tokens + tokens, self._slots + slots
+        self._seconds += seconds
+        self.bar.update(self.step, loss=loss, tokens_per_second=self._tokens / self._seconds)
+
+    def _record(self, function: StepFunction) -> None:
+        tokens, slots = self.trainer.sum_over_workers([self._tokens, self._slots])
+        metrics = function.metrics(reset=True) | {
+            "learning_rate": function.learning_rate(),
+            "tokens_per_second": tokens / self._seconds,
+            "padding_share": 1.0 - tokens / slots,
+        }
+        self._tokens, self._slots, self._seconds = 0, 0, 0.0
+        self.log.write(self.step, metrics)
+        self.bar.log(self.step, metrics)
+
+    def _evaluate(self) -> None:
+        metrics = self.trainer.evaluate(self.step)
+        if metrics:
+            metrics = {name: float(value) for name, value in metrics.items()}
+            self.log.write(self.step, metrics, kind="eval")
+            self.bar.log(self.step, {f"eval {name}": value for name, value in metrics.items()})
+
+
+def _built_optimizer(model, strategy):
+    """The model's optimizer with its variables, which must live under the strategy."""
+    optimizer = model.optimizer
+    with strategy.scope():
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+    if not strategy.extended.variable_created_in_scope(optimizer.iterations.value):
+        raise ValueError(
+            "The optimizer was made outside the strategy's scope and would count every replica as a "
+            "step. Remedy: make model and optimizer inside `with strategy.scope():`."
+        )
+    if not all(
+        strategy.extended.variable_created_in_scope(v.value) for v in model.trainable_variables
+    ):
+        raise ValueError(
+            "The model was made outside the strategy's scope. Remedy: make model and optimizer "
+            "inside `with strategy.scope():`."
+        )
+    return optimizer
+
+
