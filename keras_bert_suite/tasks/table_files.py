@@ -1,0 +1,231 @@
+"""Reads the rows of TSV, CSV and JSON-lines files, with a place and a reason for each that is bad.
+
+All are UTF-8 (a byte order mark is ignored) and chosen by the file's ending:
+  .tsv     a header, then one row a line, columns parted by tabs. A quotation mark is an ordinary
+           character, as in the files of GLUE (csv.QUOTE_NONE).
+  .csv     a header, then rows as RFC 4180 has them: a field in quotation marks may hold commas, line
+           ends and doubled quotation marks.
+  .jsonl, .ndjson, .json   one JSON object a line.
+Blank lines are passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_bert_suite.tasks.bad_rows import BadRows
+
+_ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row: the line where it begins, from 1, and its values by column name.
+
+    The values of TSV and CSV are strings, those of JSON lines any JSON value.
+    """
+
+    line: int
+    values: dict[str, Any]
+
+
+def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[Row]:
+    """Gives the rows of a file in order; a row that cannot be read goes to `bad_rows`.
+
+    Raises:
+      ValueError: another ending, no rows that can be read, a header without names or with one name twice, or a bad
+        row that `bad_rows` does not skip.
+      OSError: the file cannot be opened.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _ENDINGS:
+        raise ValueError(
+            f"{path}: a file's ending tells its format and must be one of {', '.join(_ENDINGS)}. "
+            f"Received: {path.suffix or 'no ending'}."
+        )
+    # Bytes that are not UTF-8 become lone surrogates here and are found row by row below.
+    text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+    if path.suffix.lower() == ".csv":
+        rows = _table(path, _csv_records(path, text, bad_rows), bad_rows)
+    elif path.suffix.lower() == ".tsv":
+        rows = _table(path, ((line, row.split("\t")) for line, row in _lines(text)), bad_rows)
+    else:
+        rows = _json_rows(path, _lines(text), bad_rows)
+    empty = True
+    for row in rows:
+        empty = False
+        yield row
+    if empty:
+        raise ValueError(f"{path}: the file {'has no rows' if text.strip() else 'is empty'}.")
+
+
+def parse_json_line(line: str) -> dict[str, Any]:
+    """The JSON object of one line.
+
+    Raises:
+      ValueError: the reason why there is none.
+    """
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}.") from error
+    except RecursionError as error:
+        raise ValueError("not JSON that can be read: it nests too deep.") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"a line must hold a JSON object. Received: {_shortened(line)}")
+    return value
+
+
+def text_value(values: dict[str, Any], column: str) -> str:
+    """The text in a column.
+
+    Raises:
+      ValueError: no such column, not a string, nothing but white space, or not valid Unicode.
+    """
+    value = _value(values, column)
+    if not isinstance(value, str):
+        raise ValueError(f"column {column!r} must hold a string. Received: {_shortened(value)}")
+    if not value.strip():
+        raise ValueError(f"the text in column {column!r} is empty.")
+    _check_unicode(value, f"the text in column {column!r}")
+    return value
+
+
+def label_value(values: dict[str, Any], column: str) -> str:
+    """The label in a column; a whole number of a JSON line becomes its digits.
+
+    Raises:
+      ValueError: no such column, neither string nor whole number, or empty.
+    """
+    value = _value(values, column)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(
+            f"column {column!r} must hold a label: a string or a whole number. "
+            f"Received: {_shortened(value)}"
+        )
+    if not value.strip():
+        raise ValueError(f"the label in column {column!r} is empty.")
+    return value
+
+
+def missing_columns(path: str | Path, wanted: Sequence[str], present: Sequence[str]) -> str:
+    """The message for a file whose header lacks columns."""
+    absent = [repr(column) for column in wanted if column not in present]
+    return (
+        f"{path}, line 1: no column {' or '.join(absent)}. The file has: "
+        f"{', '.join(map(repr, present))}. Other names are told by --text_column, --text_a_column "
+        "with --text_b_column, and --label_column."
+    )
+
+
+def _table(
+    path: Path, records: Iterator[tuple[int, list[str]]], bad_rows: BadRows
+) -> Iterator[Row]:
+    header: list[str] = []
+    for line, record in records:
+        if not header:
+            header = _checked_header(path, line, record)
+            continue
+        if len(record) != len(header):
+            bad_rows.add(
+                path,
+                line,
+                f"{len(record)} column{'s' * (len(record) != 1)} where the header has "
+                f"{len(header)}.",
+            )
+        elif reason := _not_utf8(record):
+            bad_rows.add(path, line, reason)
+        else:
+            yield Row(line, dict(zip(header, record, strict=True)))
+
+
+def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:
+    if reason := _not_utf8(header):
+        raise ValueError(f"{path}, line {line}: {reason}")
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{path}, line {line}: the header names {', '.join(map(repr, twice))} more than once."
+        )
+    return header
+
+
+def _csv_records(path: Path, text: str, bad_rows: BadRows) -> Iterator[tuple[int, list[str]]]:
+    csv.field_size_limit(sys.maxsize)  # the default refuses texts beyond 131,072 characters
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            bad_rows.add(path, line, f"not CSV: {error}. A quotation mark may be out of place.")
+            continue
+        if record:
+            yield line, record
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    # Only line feeds part lines: str.splitlines would also cut at U+2028 or a form feed in a text.
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if line:
+            yield number, line
+
+
+def _json_rows(
+    path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows
+) -> Iterator[Row]:
+    for number, line in lines:
+        if not line.strip():
+            continue
+        if reason := _not_utf8([line]):
+            bad_rows.add(path, number, reason)
+            continue
+        try:
+            values = parse_json_line(line)
+        except ValueError as error:
+            bad_rows.add(path, number, str(error))
+            continue
+        yield Row(number, values)
+
+
+def _value(values: dict[str, Any], column: str) -> Any:
+    if column not in values:
+        raise ValueError(f"no {column!r}. There is: {', '.join(map(repr, values)) or 'nothing'}.")
+    return values[column]
+
+
+def _not_utf8(fields: Sequence[str]) -> str:
+    for field in fields:
+        try:
+            field.encode("utf-8")
+        except UnicodeEncodeError as error:
+            byte = ord(field[error.start]) - 0xDC00
+            return f"byte 0x{byte:02x} is not UTF-8. Save the file as UTF-8."
+    return ""
+
+
+def _check_unicode(text: str, what: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} has half of a surrogate pair (\\u{ord(text[error.start]):04x}), "
+            "which is no character."
+        ) from error
+
+
+def _shortened(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,119 @@
+"""The interface of a task. Training, evaluation, prediction and export know tasks only by it."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+from keras_bert_suite.choices import Choice
+from keras_bert_suite.tasks.bad_rows import BadRows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from keras_bert_suite.data.bucketing import RaggedFeatures
+    from keras_bert_suite.models.heads.head import Head
+    from keras_bert_suite.text.tokenizer import Tokenizer
+
+Example = TypeVar("Example")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task(Choice, abc.ABC, Generic[Example]):
+    """What a model is fine-tuned for: a file's rows in, answers and their score out.
+
+    A new task is a new file in this package with a subclass that has a `name`. Its dataclass fields
+    are what a model directory keeps of it (config.json, "keras_bert_suite", "task"); those made with
+    `choices.option` are flags of the binaries. This module and its siblings import TensorFlow inside
+    functions, so that `--help` stays quick.
+
+    Attributes:
+      best_by: the key of `score`'s numbers that chooses the best checkpoint; higher is better.
+    """
+
+    what: ClassVar[str] = "task"
+    best_by: ClassVar[str]
+
+    # Files and records -> examples
+
+    @abc.abstractmethod
+    def fit(self, path: str | Path, *, bad_rows: BadRows) -> tuple[Self, list[Example]]:
+        """Reads a training file.
+
+        Returns:
+          (task, examples): the task with what the training file decides (columns, label names), and
+          the examples in the file's order.
+
+        Raises:
+          ValueError: file, line and reason of the first bad row, unless `bad_rows` skips.
+        """
+
+    @abc.abstractmethod
+    def read(self, path: str | Path, *, bad_rows: BadRows) -> list[Example]:
+        """Reads a file with targets for a fitted task, in the file's order; raises as `fit` does."""
+
+    @abc.abstractmethod
+    def example(self, record: Mapping[str, Any]) -> Example:
+        """One example without target from a JSON object.
+
+        Raises:
+          ValueError: the reason why the record has no such example.
+        """
+
+    # Examples -> batches
+
+    @abc.abstractmethod
+    def features(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, *, max_length: int
+    ) -> RaggedFeatures:
+        """Token ids of all examples and, where the examples have them, targets.
+
+        Args:
+          examples: what `fit`, `read` or `example` gave.
+          tokenizer: the model's.
+          max_length: tokens of the longest row, special tokens included.
+        """
+
+    # Outputs -> answers
+
+    @abc.abstractmethod
+    def head(self) -> Head:
+        """A fresh head of the model for a fitted task; it owns the loss."""
+
+    @abc.abstractmethod
+    def decode(
+        self, outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Answers as flat tensors, batch first, in the graph: for prediction and the served model."""
+
+    @abc.abstractmethod
+    def predictions(
+        self, decoded: Mapping[str, np.ndarray], examples: Sequence[Example]
+    ) -> list[dict[str, Any]]:
+        """The decoded rows of all examples as JSON objects, one an example."""
+
+    @abc.abstractmethod
+    def score(
+        self, predictions: Sequence[Mapping[str, Any]], examples: Sequence[Example]
+    ) -> dict[str, Any]:
+        """The task's official numbers, JSON values, of predictions of examples with targets."""
+
+    @abc.abstractmethod
+    def report(self, metrics: Mapping[str, Any]) -> str:
+        """`score`'s numbers as a table for people."""
+
+    # The served signature
+
+    @abc.abstractmethod
+    def signature(self) -> dict[str, dict[str, Any]]:
+        """The text signatures to serve: name -> {"inputs": [names of string vectors]}."""
+
+    @abc.abstractmethod
+    def serving_features(
+        self, texts: Mapping[str, tf.Tensor], tokenizer: Tokenizer, max_length: int
+    ) -> dict[str, tf.Tensor]:
+        """The model's batch for the signature's inputs (string [batch] each), in the graph."""
