@@ -1,0 +1,295 @@
+"""The model directory: one folder that every binary writes and reads, and that transformers opens.
+
+    config.json          Hugging Face's keys; what it has no key for under "keras_bert_suite"
+    model.safetensors    Hugging Face's tensor names
+    vocab.txt  tokenizer_config.json  special_tokens_map.json
+    training.json  metrics.json   what was run and what it scored, by `write_json`
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_bert_suite.checkpoints import huggingface, huggingface_config
+from keras_bert_suite.checkpoints.huggingface import CurrentNames
+from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
+from keras_bert_suite.checkpoints.rename import listed
+from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile, write_safetensors
+from keras_bert_suite.config import EncoderConfig
+from keras_bert_suite.files import atomic_directory, atomic_write
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.models.encoder import Encoder
+from keras_bert_suite.models.heads.head import Head
+
+if TYPE_CHECKING:
+    from keras_bert_suite.text.tokenizer import Tokenizer
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+# Published vocabularies are padded to such multiples for the hardware's sake; the rows are unused.
+_PADDED_TO = (8, 64, 128)
+# Made from another tokenizer, transformers would prefer it to the vocab.txt beside it.
+_STALE_WITH_TOKENIZER = ("tokenizer.json",)
+
+_log = logging.getLogger(__name__)
+
+
+def save_model(
+    model: BertModel | Encoder,
+    directory: str | os.PathLike,
+    *,
+    tokenizer: Tokenizer | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a model directory, complete or not at all.
+
+    A directory that exists keeps its other files. Everything is first written beside the old files
+    and then renamed over them, config.json last; until then a failure changes nothing.
+
+    Args:
+      model: a BertModel with its heads, or an encoder alone.
+      directory: made if it is not there.
+      tokenizer: its files are written too.
+      extra: more for config.json under "keras_bert_suite", such as the task; must be JSON.
+
+    Raises:
+      ValueError: `directory` is a file, the tokenizer has more ids than the model, a head or
+        `extra` cannot be written.
+      OSError: a file could not be written.
+    """
+    encoder, heads = (model, {}) if isinstance(model, Encoder) else (model.encoder, model.heads)
+    if tokenizer is not None:
+        _check_vocabulary(tokenizer, encoder.config.vocab_size, where=directory)
+    tensors = huggingface.write_weights(encoder, heads)
+    dtype = next(iter(tensors.values())).dtype.name
+    values = huggingface_config.describe(encoder.config, heads, dtype=dtype)
+    if "heads" in (extra or {}):
+        raise ValueError('`extra` must not hold "heads": they are the model\'s')
+    values[OWN_KEY].update(extra or {})
+    config = _to_json(values)
+
+    def fill(folder: Path) -> None:
+        # "pt" is what transformers writes here and asks for; the layout is that of PyTorch's weights.
+        write_safetensors(folder / WEIGHTS_FILE, tensors, metadata={"format": "pt"})
+        if tokenizer is not None:
+            tokenizer.save(folder)
+        (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
+
+    stale = _STALE_WITH_TOKENIZER if tokenizer is not None else ()
+    _write_directory(Path(directory), fill, stale=stale)
+
+
+def load_model(
+    directory: str | os.PathLike,
+    *,
+    dtype: str | None = None,
+    heads: Sequence[Head] | None = None,
+) -> BertModel:
+    """Returns the encoder and its heads with the stored weights.
+
+    Args:
+      directory: a model directory, ours or any of Hugging Face with a BERT in model.safetensors.
+      dtype: Keras dtype policy ("float32", "mixed_bfloat16", "bfloat16"); None takes Keras' global.
+      heads: None takes all heads of the directory. Otherwise exactly these: the weights of one that
+        the directory holds too are read (a classification head's labels must be equal); any other
+        stays as it was initialised, and a log line says so. The directory's other heads are left out.
+
+    Raises:
+      FileNotFoundError: no such directory, or no config.json in it.
+      ValueError: anything in it that does not fit together; names file, tensor or key.
+    """
+    path = Path(directory)
+    values = read_config(path)
+    config = _encoder_config(path, values)
+    with _open_weights(path) as file:
+        source = CurrentNames(file)
+        huggingface.check_sizes(config.to_huggingface(), config.num_layers, source)
+        stored = _stored_heads(path, config, values, source, dtype=dtype, strict=heads is None)
+        if heads is None:
+            surplus = huggingface.surplus_tensors(source, stored)
+            if surplus:
+                raise ValueError(
+                    f"{file.path}: holds tensors of no head in config.json: {listed(surplus)}. "
+                    "Load its encoder alone, or give the heads that it shall have"
+                )
+            wanted, filled = list(stored.values()), stored
+        else:
+            wanted = list(heads)
+            filled = _filled_heads(path, config, wanted, stored)
+        model = BertModel(Encoder(config, dtype=dtype), wanted, dtype=dtype)
+        _read_weights(source, model.encoder, filled)
+    return model
+
+
+def load_encoder(directory: str | os.PathLike, *, dtype: str | None = None) -> Encoder:
+    """Returns the encoder alone with its stored weights; heads of any kind are left out.
+
+    Args, Raises: see `load_model`.
+    """
+    return load_model(directory, dtype=dtype, heads=()).encoder
+
+
+def load_tokenizer(directory: str | os.PathLike) -> Tokenizer:
+    """Returns the directory's tokenizer, whose vocabulary fits the model.
+
+    Raises:
+      ValueError: vocab.txt and config.json disagree, or the tokenizer's files are not right.
+    """
+    # Imported here: it brings tensorflow_text, which who reads weights alone need not load.
+    from keras_bert_suite.text.tokenizer import Tokenizer
+
+    config = read_encoder_config(directory)
+    tokenizer = Tokenizer.from_directory(directory)
+    _check_vocabulary(tokenizer, config.vocab_size, where=directory)
+    return tokenizer
+
+
+def read_config(directory: str | os.PathLike) -> dict[str, Any]:
+    """Returns config.json as it is; what this package added is under "keras_bert_suite".
+
+    Raises:
+      FileNotFoundError: no such directory, or no config.json in it.
+      ValueError: `directory` is a file, or config.json is not a JSON object.
+    """
+    path = Path(directory)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path}: must be a model directory. Found: a file")
+    file = path / CONFIG_FILE
+    if not file.is_file():
+        missing = f"no {CONFIG_FILE} in it" if path.is_dir() else "no such directory"
+        raise FileNotFoundError(
+            f"{path}: {missing}. A model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}"
+        )
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{file}: must be JSON in UTF-8. {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{file}: must be a JSON object. Received: {values!r:.80}")
+    return values
+
+
+def read_encoder_config(directory: str | os.PathLike) -> EncoderConfig:
+    """Returns the configuration of the directory's encoder; reads no weights.
+
+    Raises: see `read_config`; ValueError also for an encoder that is no BERT.
+    """
+    return _encoder_config(Path(directory), read_config(directory))
+
+
+def write_json(directory: str | os.PathLike, name: str, value: Any) -> None:
+    """Writes a file such as training.json or metrics.json, complete or not at all.
+
+    Raises:
+      ValueError: the value is not JSON (NaN is not).
+      OSError: the file could not be written.
+    """
+    text = _to_json(value)
+    with atomic_write(Path(directory) / name) as file:
+        file.write(text)
+
+
+def _to_json(value: Any) -> str:
+    try:
+        return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Cannot be written as JSON: {error}") from error
+
+
+def _encoder_config(path: Path, values: Mapping[str, Any]) -> EncoderConfig:
+    try:
+        return EncoderConfig.from_huggingface(dict(values))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path / CONFIG_FILE}: {error}") from error
+
+
+def _open_weights(path: Path) -> SafetensorsFile:
+    file = path / WEIGHTS_FILE
+    if not file.exists():
+        others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".h5", ".safetensors"))
+        found = f" Found instead: {listed(others)}." if others else ""
+        raise FileNotFoundError(
+            f"{path}: no {WEIGHTS_FILE} in it.{found} "
+            "Save the model again in one file with transformers' save_pretrained"
+        )
+    return SafetensorsFile(file)
+
+
+def _stored_heads(path, config, values, source, *, dtype, strict) -> dict[str, Head]:
+    """The directory's heads, fresh, by kind."""
+    name = "classifier.bias"
+    num_labels = source.shape(name)[0] if name in source.names and source.shape(name) else None
+    try:
+        return {
+            kind: huggingface_config.make_head(
+                kind, config, values, dtype=dtype, num_labels=num_labels
+            )
+            for kind in huggingface_config.stored_heads(values, source, strict=strict)
+        }
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path / CONFIG_FILE}: {error}") from error
+
+
+def _filled_heads(path, config, wanted: Sequence[Head], stored: Mapping[str, Head]):
+    """Those of the wanted heads that the directory has weights for; logs what happens to the rest."""
+    filled = {}
+    for head in wanted:
+        if head.hidden_size != config.hidden_size:
+            raise ValueError(
+                f"A head must have the encoder's hidden size, {config.hidden_size} in {path}. "
+                f"Received: a {head.kind} head with hidden_size={head.hidden_size}"
+            )
+        if head.kind not in stored:
+            _log.info("%s: no %s head in it; it starts fresh", path, head.kind)
+        elif getattr(head, "labels", None) != getattr(stored[head.kind], "labels", None):
+            _log.warning(
+                "%s: its %s head has other labels (%s); it starts fresh",
+                path,
+                head.kind,
+                listed(stored[head.kind].labels),
+            )
+        else:
+            filled[head.kind] = head
+    left_out = [kind for kind in stored if kind not in {head.kind for head in wanted}]
+    if left_out:
+        _log.info("%s: heads left out: %s", path, listed(left_out))
+    return filled
+
+
+def _read_weights(source: CurrentNames, encoder: Encoder, heads: Mapping[str, Head]) -> None:
+    if not huggingface.read_weights(source, encoder, heads):
+        _log.warning("%s: no pooler in it; the encoder's starts fresh", source.path)
+
+
+def _check_vocabulary(tokenizer: Tokenizer, vocab_size: int, *, where: Any) -> None:
+    """Raises ValueError unless the ids of both are the same, but for rows that pad the table."""
+    size = tokenizer.vocab_size
+    padded = {-(-size // multiple) * multiple for multiple in _PADDED_TO}
+    if vocab_size != size and vocab_size not in padded:
+        raise ValueError(
+            f"{where}: the tokenizer and the model must have the same vocabulary. Received: "
+            f"{size} entries in vocab.txt, vocab_size={vocab_size} in config.json"
+        )
+
+
+def _write_directory(target: Path, fill: Callable[[Path], None], *, stale: Sequence[str]) -> None:
+    """Lets `fill` write files and puts them in `target`, all of them or none."""
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"{target}: must be a directory to write a model to. Found: a file")
+    if not target.exists():
+        with atomic_directory(target) as folder:
+            fill(folder)
+        return
+    # Inside the directory: the rename stays on its file system, and needs no right to its parent.
+    staged = target / ".saving"
+    with atomic_directory(staged) as folder:
+        fill(folder)
+    for name in sorted(os.listdir(staged), key=lambda name: (name == CONFIG_FILE, name)):
+        os.replace(staged / name, target / name)
+    for name in stale:
+        (target / name).unlink(missing_ok=True)
+    staged.rmdir()
