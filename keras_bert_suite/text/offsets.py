@@ -1,0 +1,81 @@
+"""From bytes of the normalised text to characters of the original text, inside the graph."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from keras_bert_suite.text.normalization import Normalizer
+
+# Text that normalisation leaves as long as it is: a byte of it is a character.
+_ALIGNED = r"[\t\n\r -~]*"
+
+
+def character_offsets(
+    texts: tf.Tensor,
+    starts: tf.RaggedTensor,
+    ends: tf.RaggedTensor,
+    *,
+    normalizer: Normalizer,
+) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+    """Offsets in characters of the original texts.
+
+    A piece stands for the characters from the one that its first byte came from to the one that
+    its last byte came from: characters that normalisation deletes (accents, control characters)
+    count only where they stand inside. This is what the `tokenizers` library reports. A character
+    is a Unicode code point; a malformed byte sequence counts as one, as in
+    `bytes.decode("utf-8", "replace")`.
+
+    Normalisation changes each character by itself (final sigma keeps its two bytes), so the
+    normaliser, applied to each different character of the batch, tells how many bytes it leaves.
+
+    Args:
+      texts: string [batch], the original texts.
+      starts: int32 [batch, (pieces)], first byte of each piece in the normalised text.
+      ends: int32 [batch, (pieces)], the byte after the last, > start.
+      normalizer: what made the normalised texts.
+
+    Returns:
+      (starts, ends): int32 [batch, (pieces)], characters.
+    """
+    mapped = ~tf.strings.regex_full_match(texts, _ALIGNED)
+    rows = tf.where(mapped)[:, 0]
+    pieces = tf.where(tf.gather(mapped, starts.value_rowids()))
+    origin = _Origin(tf.gather(texts, rows), normalizer=normalizer)
+    first = origin.characters(tf.gather(starts, rows))
+    last = origin.characters(tf.gather(ends, rows) - 1)
+    return (
+        starts.with_flat_values(
+            tf.tensor_scatter_nd_update(starts.flat_values, pieces, first)
+        ),
+        ends.with_flat_values(
+            tf.tensor_scatter_nd_update(ends.flat_values, pieces, last + 1)
+        ),
+    )
+
+
+class _Origin:
+    """Which character of the original text each byte of the normalised text came from."""
+
+    def __init__(self, texts: tf.Tensor, *, normalizer: Normalizer):
+        characters = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
+        different, which = tf.unique(characters.flat_values)
+        alone = tf.strings.unicode_encode(different[:, tf.newaxis], "UTF-8")
+        sizes = tf.gather(tf.strings.length(normalizer(alone)), which)
+        # All rows in one line of bytes: a row's bytes follow those of the row before.
+        self._byte_ends = tf.cumsum(sizes)
+        self._first_character = tf.cast(characters.row_splits[:-1], tf.int32)
+        self._first_byte = tf.gather(
+            tf.pad(self._byte_ends, [[1, 0]]), self._first_character
+        )
+
+    def characters(self, positions: tf.RaggedTensor) -> tf.Tensor:
+        """int32 [all positions]: the character, counted in its row, that left each byte.
+
+        Args:
+          positions: int32 [rows, (positions)], bytes of the normalised rows.
+        """
+        rows = positions.value_rowids()
+        position = positions.flat_values + tf.gather(self._first_byte, rows)
+        # The first character that ends beyond the byte; deleted characters end where they begin.
+        character = tf.searchsorted(self._byte_ends, position, side="right")
+        return character - tf.gather(self._first_character, rows)
