@@ -73,7 +73,9 @@ def expand_files(pattern: str) -> list[str]:
     return sorted(files)
 
 
-def read_documents(path: str, *, on_bytes: Callable[[int], None] | None = None) -> Iterator[Document]:
+def read_documents(
+    path: str, *, on_bytes: Callable[[int], None] | None = None
+) -> Iterator[Document]:
     """Reads the documents of one file, in order, holding one document at a time.
 
     Text files: a blank line separates documents. `.jsonl` and `.json`: one JSON object a line with
@@ -118,7 +120,9 @@ def sentences_of(
     if mode == "lines":
         return [line for line in document.paragraphs if line]
     if mode != "split" or split is None:
-        raise ValueError(f"sentences must be one of {', '.join(SENTENCE_MODES)}. Received: {mode!r}.")
+        raise ValueError(
+            f"sentences must be one of {', '.join(SENTENCE_MODES)}. Received: {mode!r}."
+        )
     sentences: list[str] = []
     for paragraph in _joined_paragraphs(document):
         sentences.extend(s for s in (piece.strip() for piece in split(paragraph)) if s)
@@ -138,9 +142,7 @@ def _joined_paragraphs(document: Document) -> Iterator[str]:
             collected = []
 
 
-def _decoded_lines(
-    path: str, on_bytes: Callable[[int], None] | None
-) -> Iterator[tuple[int, str]]:
+def _decoded_lines(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[tuple[int, str]]:
     """Gives (line number from 1, text without the line end and surrounding white space)."""
     number = 0
     try:
@@ -188,9 +190,7 @@ def _text_documents(path: str, lines: Iterator[tuple[int, str]]) -> Iterator[Doc
         yield _text_document(path, start, collected, digest or _digest(collected), digest is None)
 
 
-def _text_document(
-    path: str, start: int, lines: list[str], digest: bytes, first: bool
-) -> Document:
+def _text_document(path: str, start: int, lines: list[str], digest: bytes, first: bool) -> Document:
     return Document(
         path=path, line=start, paragraphs=tuple(lines), joined=False, digest=digest, first=first
     )

@@ -156,7 +156,9 @@ def check_same_vocabulary(files: Sequence[str], tokenizer: Any) -> None:
             try:
                 made_with = json.load(stream).get("tokenizer")
             except (json.JSONDecodeError, AttributeError) as error:
-                raise ValueError(f"{path}: not the statistics of a record directory ({error}).") from error
+                raise ValueError(
+                    f"{path}: not the statistics of a record directory ({error})."
+                ) from error
         if made_with is not None and made_with != wanted:
             raise ValueError(
                 f"The records in {directory} were made with another tokenizer. Received: a tokenizer "

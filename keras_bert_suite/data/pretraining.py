@@ -1,0 +1,267 @@
+"""Token records -> masked pre-training batches, resumable at every step."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_bert_suite.data.documents import expand_files
+from keras_bert_suite.data.masking import Masking
+from keras_bert_suite.data.pairs import next_sentence_pairs, single_segments
+from keras_bert_suite.data.records import check_same_vocabulary, count_tokens
+from keras_bert_suite.data.rows import RowLayout
+from keras_bert_suite.data.shard_groups import GROUP_BYTES, PlannedGroup, Position, ShardGroups
+from keras_bert_suite.data.source import replica_batch_size
+
+OBJECTIVES = (("mlm",), ("mlm", "nsp"))
+# Below this a pair of segments has no room for more than a token or two.
+MIN_SEQUENCE_LENGTH = 8
+_PREFETCHED_BATCHES = 8
+# Anything fixed, so that evaluation data are planned and masked alike for every training seed.
+_EVALUATION_SEED = 20181011
+
+
+class PretrainingSource:
+    """Batches for masked language modelling, with or without next-sentence pairs (a BatchSource).
+
+    Groups of shards are read into memory, one at a time; an epoch's examples are planned anew, and
+    permuted, from (seed, epoch, group); masks are drawn from (seed, epoch, group, example). Batches
+    are therefore a pure function of the seed and the step. Rows are padded to the longest row of
+    their replica's batch, predictions to the largest number in it.
+
+    Batch keys: token_ids, segment_ids, padding_mask int32 [B, S]; prediction_positions,
+    prediction_ids int32 [B, P]; prediction_weights float32 [B, P]; with "nsp" next_sentence_labels
+    int32 [B] (1 = the second segment is from another document).
+
+    Args:
+      files_glob: TFRecord shards from bin/make_pretraining_data.py.
+      tokenizer: the tokenizer that made them.
+      sequence_length: tokens of the longest row, special tokens counted.
+      global_batch_size: rows of a step over all replicas.
+      seed: fixes plans, order and masks.
+      objectives: ("mlm", "nsp") for pairs, ("mlm",) for single-segment rows of full sentences.
+      masking: "token" or "whole_word".
+      mask_fraction: share of a row's tokens to predict.
+      max_predictions: bound of predictions a row; by default ceil(mask_fraction sequence_length).
+      short_sequence_fraction: probability that a row is planned short (see data/pairs.py).
+      static_shapes: pad every batch to sequence_length and max_predictions (XLA, TPU).
+      group_bytes: size on disk up to which shards are held in memory together.
+
+    Raises:
+      ValueError: no file, another tokenizer's records, an unknown or impossible option; and, from
+        the methods, damaged records or a single document where pairs are asked for. What is only
+        found in a later group arrives as tf.errors.InvalidArgumentError from the dataset, with the
+        same message in it.
+    """
+
+    def __init__(
+        self,
+        files_glob: str,
+        *,
+        tokenizer: Any,
+        sequence_length: int,
+        global_batch_size: int,
+        seed: int,
+        objectives: Sequence[str] = ("mlm", "nsp"),
+        masking: str = "token",
+        mask_fraction: float = 0.15,
+        max_predictions: int | None = None,
+        short_sequence_fraction: float = 0.1,
+        static_shapes: bool = False,
+        group_bytes: int = GROUP_BYTES,
+    ):
+        self._check(sequence_length, global_batch_size, objectives, short_sequence_fraction)
+        self.files = expand_files(files_glob)
+        check_same_vocabulary(self.files, tokenizer)
+        self.global_batch_size = global_batch_size
+        self.sequence_length = sequence_length
+        self.objectives = tuple(objectives)
+        if max_predictions is None:
+            # The tolerance keeps 0.15 * 20 = 3.0000000000000004-like products from rounding up.
+            max_predictions = max(1, math.ceil(mask_fraction * sequence_length - 1e-9))
+        self.max_predictions = max_predictions
+        self._pairs = "nsp" in self.objectives
+        self._vocab_size = int(tokenizer.vocab_size)
+        self._static = static_shapes
+        self._masking = Masking.for_tokenizer(
+            tokenizer, kind=masking, fraction=mask_fraction, max_predictions=max_predictions
+        )
+        self._layout = RowLayout(
+            cls_id=tokenizer.cls_id,
+            sep_id=tokenizer.sep_id,
+            pad_id=tokenizer.pad_id,
+            pairs=self._pairs,
+            static_length=sequence_length if static_shapes else None,
+        )
+        self._short_fraction = short_sequence_fraction
+        self._group_bytes = group_bytes
+        self._groups = self._make_groups(seed=seed, shuffle=True)
+        self._anchors = {0: Position()}
+
+    def batches(
+        self,
+        step: int,
+        *,
+        state: Mapping[str, Any] | None = None,
+        pipeline: int = 0,
+        num_pipelines: int = 1,
+        replicas_per_pipeline: int = 1,
+    ) -> tf.data.Dataset:
+        """Gives the per-replica batches from `step` on (see `source.BatchSource.batches`)."""
+        rows = replica_batch_size(
+            self.global_batch_size,
+            pipeline=pipeline,
+            num_pipelines=num_pipelines,
+            replicas_per_pipeline=replicas_per_pipeline,
+        )
+        if state is not None:
+            self._anchors[step] = self._checked_position(state)
+        position = self._position(step)
+        # Read here, so that errors in the data are raised as what they are.
+        self._groups.load(position.epoch, position.group)
+        first = pipeline * replicas_per_pipeline * rows
+
+        def generate() -> Iterator[dict[str, np.ndarray]]:
+            for runs in self._groups.runs(position, self.global_batch_size):
+                for replica in range(replicas_per_pipeline):
+                    start = first + replica * rows
+                    yield self._rows(_part_of(runs, start, start + rows))
+
+        return self._dataset(generate, rows)
+
+    def state(self, step: int) -> dict[str, int]:
+        """Gives the position of `step`: epoch, group in the epoch, example in the group; and the
+        number and size of the shards, by which changed data are noticed."""
+        position = self._position(step)
+        self._anchors[step] = position
+        return {**position.to_json(), **self._groups.fingerprint}
+
+    def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Gives every example once, in the order of the files, planned and masked always alike.
+
+        The last batch may be smaller. Neither the source's seed nor its global batch size matters.
+
+        Raises:
+          ValueError: batch_size below 1; or bad records in the first group.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
+        groups = self._make_groups(seed=_EVALUATION_SEED, shuffle=False)
+        groups.load(0, 0)
+
+        def generate() -> Iterator[dict[str, np.ndarray]]:
+            for group in range(len(groups.groups_of(0))):
+                planned = groups.load(0, group)
+                for start in range(0, len(planned), batch_size):
+                    yield self._rows([(planned, planned.order[start : start + batch_size])])
+
+        return self._dataset(generate, None)
+
+    def token_counts(self) -> np.ndarray:
+        """Counts the tokens of all records: int64 [vocab_size] (for `unigram_entropy`)."""
+        return count_tokens(self.files, vocab_size=self._vocab_size)
+
+    def random_next_share(self) -> float:
+        """Gives the measured share of random pairs in the first group of the first epoch."""
+        return self._groups.load(0, 0).plan.random_next_share
+
+    @staticmethod
+    def _check(
+        sequence_length: int, batch_size: int, objectives: Sequence[str], short: float
+    ) -> None:
+        if sequence_length < MIN_SEQUENCE_LENGTH:
+            raise ValueError(
+                f"sequence_length must be at least {MIN_SEQUENCE_LENGTH}. Received: {sequence_length}."
+            )
+        if batch_size < 1:
+            raise ValueError(f"global_batch_size must be at least 1. Received: {batch_size}.")
+        if tuple(sorted(objectives)) not in OBJECTIVES:
+            supported = " or ".join(",".join(o) for o in OBJECTIVES)
+            raise ValueError(f"objectives must be {supported}. Received: {','.join(objectives)!r}.")
+        if not 0.0 <= short <= 1.0:
+            raise ValueError(f"short_sequence_fraction must be in [0, 1]. Received: {short}.")
+
+    def _make_groups(self, *, seed: int, shuffle: bool) -> ShardGroups:
+        plan = next_sentence_pairs if self._pairs else single_segments
+        return ShardGroups(
+            self.files,
+            seed=seed,
+            vocab_size=self._vocab_size,
+            make_plan=lambda records, plan_seed: plan(
+                records,
+                sequence_length=self.sequence_length,
+                seed=plan_seed,
+                short_fraction=self._short_fraction,
+            ),
+            group_bytes=self._group_bytes,
+            shuffle=shuffle,
+        )
+
+    def _checked_position(self, state: Mapping[str, Any]) -> Position:
+        position = Position.from_json(state)
+        for key, value in self._groups.fingerprint.items():
+            if state.get(key) != value:
+                raise ValueError(
+                    "The training records are not those of the interrupted run. Received: "
+                    f"{key}={value}, the data state says {key}={state.get(key)}. Remedy: give the "
+                    "same records, or start a new run."
+                )
+        return position
+
+    def _position(self, step: int) -> Position:
+        """Walks from the nearest known step; only groups never planned before cost reading."""
+        if step < 0:
+            raise ValueError(f"step must not be negative. Received: {step}.")
+        anchor = max(known for known in self._anchors if known <= step)
+        return self._groups.advance(self._anchors[anchor], (step - anchor) * self.global_batch_size)
+
+    def _rows(self, runs: list[tuple[PlannedGroup, np.ndarray]]) -> dict[str, np.ndarray]:
+        rows = self._layout.batch(runs)
+        rows["budgets"] = self._masking.num_predictions(rows.pop("lengths"))
+        return rows
+
+    def _dataset(self, generate: Any, rows: int | None) -> tf.data.Dataset:
+        width = self.sequence_length if self._static else None
+        matrix = tf.TensorSpec([rows, width], tf.int32)
+        signature = {
+            "token_ids": matrix,
+            "segment_ids": matrix,
+            "padding_mask": matrix,
+            "budgets": tf.TensorSpec([rows], tf.int32),
+            "keys": tf.TensorSpec([rows], tf.int64),
+        }
+        if self._pairs:
+            signature["next_sentence_labels"] = tf.TensorSpec([rows], tf.int32)
+        predictions = self.max_predictions if self._static else None
+        mask = functools.partial(_masked, masking=self._masking, predictions=predictions)
+        with tf.device("/cpu:0"):
+            dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+            dataset = dataset.map(mask, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            return dataset.prefetch(_PREFETCHED_BATCHES)
+
+
+def _masked(
+    rows: dict[str, tf.Tensor], *, masking: Masking, predictions: int | None
+) -> dict[str, tf.Tensor]:
+    batch = dict(rows)
+    keys, budgets = batch.pop("keys"), batch.pop("budgets")
+    width = tf.reduce_max(budgets) if predictions is None else predictions
+    return masking(batch, keys=keys, budgets=budgets, width=width)
+
+
+def _part_of(
+    runs: Sequence[tuple[PlannedGroup, np.ndarray]], start: int, end: int
+) -> list[tuple[PlannedGroup, np.ndarray]]:
+    """The rows [start, end) of a batch that may lie in several groups."""
+    parts, offset = [], 0
+    for group, examples in runs:
+        part = examples[max(0, start - offset) : max(0, end - offset)]
+        if len(part):
+            parts.append((group, part))
+        offset += len(examples)
+    return parts

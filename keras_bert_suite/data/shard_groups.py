@@ -1,0 +1,211 @@
+"""The order of examples over epochs and groups of shards, and positions in it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_bert_suite.data.masking import row_keys
+from keras_bert_suite.data.pairs import ExamplePlan
+from keras_bert_suite.data.records import TokenRecords, read_shards
+
+# Shards are read together up to this size on disk (about 16 million tokens, 64 MB as int32).
+GROUP_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """The next example: epoch, group in the epoch's order, offset in the group's permutation."""
+
+    epoch: int = 0
+    group: int = 0
+    offset: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "group": self.group, "offset": self.offset}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Position:
+        """Reads `to_json`'s value.
+
+        Raises:
+          ValueError: another form.
+        """
+        try:
+            position = cls(*(int(value[key]) for key in ("epoch", "group", "offset")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"A data state must have the integers epoch, group and offset. Received: {value!r}."
+            ) from error
+        if min(position.epoch, position.group, position.offset) < 0:
+            raise ValueError(f"A data state must not be negative. Received: {value!r}.")
+        return position
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedGroup:
+    """One group of shards in memory with its plan for one epoch.
+
+    Attributes:
+      records: the tokens.
+      plan: the examples.
+      order: int64 [examples], the permutation in which they are seen.
+      keys: int64 [examples], what each example's masking is drawn from.
+    """
+
+    records: TokenRecords
+    plan: ExamplePlan
+    order: np.ndarray
+    keys: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+
+class ShardGroups:
+    """Endless epochs over groups of shards; every epoch groups and orders the shards anew.
+
+    An epoch's order, each group's plan and permutation follow from (seed, epoch, group) alone.
+
+    Args:
+      files: the shards, sorted.
+      seed: fixes everything.
+      vocab_size: bound of the token ids.
+      make_plan: (records, seed) -> plan.
+      group_bytes: size on disk of a group, about; the shards are cut into groups of like size.
+      shuffle: False keeps the files' and the plan's order (evaluation).
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        *,
+        seed: int,
+        vocab_size: int,
+        make_plan: Callable[[TokenRecords, int], ExamplePlan],
+        group_bytes: int = GROUP_BYTES,
+        shuffle: bool = True,
+    ):
+        # A shard that no document fell into is an empty file.
+        self._files = [file for file in files if os.path.getsize(file)]
+        self._sizes = [os.path.getsize(file) for file in self._files]
+        if not self._files:
+            raise ValueError(
+                f"The shards hold no record. Received: {len(files)} empty files, such as {files[0]}."
+            )
+        self._seed = seed
+        self._vocab_size = vocab_size
+        self._make_plan = make_plan
+        self._group_bytes = group_bytes
+        self._shuffle = shuffle
+        self._counts: dict[tuple[int, int], int] = {}
+        self._last: tuple[tuple[int, int], PlannedGroup] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def fingerprint(self) -> dict[str, int]:
+        """The number of shards and their bytes together."""
+        return {"shards": len(self._files), "bytes": sum(self._sizes)}
+
+    def groups_of(self, epoch: int) -> list[list[str]]:
+        """Gives the files of each group of an epoch, in the order of reading."""
+        order: Sequence[int] = range(len(self._files))
+        if self._shuffle:
+            order = self._generator(epoch).permutation(len(self._files)).tolist()
+        total = sum(self._sizes)
+        count = -(-total // self._group_bytes)
+        groups: list[list[str]] = [[] for _ in range(count)]
+        read = 0
+        for index in order:
+            # The group in which the middle of the shard falls when the bytes are cut evenly.
+            groups[(2 * read + self._sizes[index]) * count // (2 * total)].append(
+                self._files[index]
+            )
+            read += self._sizes[index]
+        return [group for group in groups if group]
+
+    def load(self, epoch: int, group: int) -> PlannedGroup:
+        """Reads and plans one group; the last one is kept."""
+        with self._lock:
+            if self._last is None or self._last[0] != (epoch, group):
+                self._last = None  # Frees the old group before the new one is read.
+                loaded = self._load(epoch, group)
+                self._counts[epoch, group] = len(loaded)
+                self._last = ((epoch, group), loaded)
+            return self._last[1]
+
+    def count(self, epoch: int, group: int) -> int:
+        """Gives the number of examples of a group; reads it if it was never planned."""
+        if (epoch, group) not in self._counts:
+            self.load(epoch, group)
+        return self._counts[epoch, group]
+
+    def advance(self, position: Position, examples: int) -> Position:
+        """Gives the position `examples` further on."""
+        epoch, group, offset = position.epoch, position.group, position.offset + examples
+        while True:
+            num_groups = len(self.groups_of(epoch))
+            while group < num_groups:
+                count = self.count(epoch, group)
+                if offset < count:
+                    return Position(epoch, group, offset)
+                offset -= count
+                group += 1
+            epoch, group = epoch + 1, 0
+
+    def runs(
+        self, position: Position, size: int
+    ) -> Iterator[list[tuple[PlannedGroup, np.ndarray]]]:
+        """Gives batches of `size` examples from `position` on, without end.
+
+        A batch is a list of (group, int64 example indices): one entry, or more where it spans
+        groups.
+        """
+        batch: list[tuple[PlannedGroup, np.ndarray]] = []
+        missing = size
+        for epoch, group, offset in self._groups_from(position):
+            planned = self.load(epoch, group)
+            while offset < len(planned):
+                indices = planned.order[offset : offset + missing]
+                batch.append((planned, indices))
+                offset += len(indices)
+                missing -= len(indices)
+                if not missing:
+                    yield batch
+                    batch, missing = [], size
+
+    def _groups_from(self, position: Position) -> Iterator[tuple[int, int, int]]:
+        epoch, group, offset = position.epoch, position.group, position.offset
+        while True:
+            for index in range(group, len(self.groups_of(epoch))):
+                yield epoch, index, offset
+                offset = 0
+            epoch, group = epoch + 1, 0
+
+    def _load(self, epoch: int, group: int) -> PlannedGroup:
+        groups = self.groups_of(epoch)
+        if group >= len(groups):
+            raise ValueError(
+                f"The data state names group {group} of epoch {epoch}, which has {len(groups)} "
+                "groups. The state belongs to other files."
+            )
+        records = read_shards(groups[group], vocab_size=self._vocab_size)
+        # A plan's seed must not be negative.
+        plan = self._make_plan(records, int(row_keys(self._seed, epoch, group)) & (2**63 - 1))
+        indices = np.arange(len(plan))
+        order = self._generator(epoch, group).permutation(len(plan)) if self._shuffle else indices
+        return PlannedGroup(
+            records=records,
+            plan=plan,
+            order=order,
+            keys=row_keys(self._seed, epoch, group, indices),
+        )
+
+    def _generator(self, *parts: int) -> np.random.Generator:
+        entropy = [self._seed & (2**64 - 1), *parts]
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
