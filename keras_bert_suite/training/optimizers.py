@@ -13,6 +13,19 @@ from keras_bert_suite.training.schedules import LinearWarmupDecay
 _NOT_DECAYED = r"(?:^|/)(?:gamma|beta|bias)(?=$|[/:])"
 
 
+@keras.saving.register_keras_serializable(package="keras_bert_suite")
+class MatrixDecayAdamW(keras.optimizers.AdamW):
+    """AdamW whose decay leaves LayerNorm's gamma and beta and all biases alone.
+
+    A class of its own because Keras does not save what `exclude_from_weight_decay` was told: a model
+    that was saved and loaded would decay everything.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.exclude_from_weight_decay(var_names=[_NOT_DECAYED])
+
+
 def make_optimizer(
     *,
     learning_rate: float,
@@ -52,7 +65,7 @@ def make_optimizer(
         raise ValueError(
             f"clip_norm must not be negative; 0 switches clipping off. Received: {clip_norm}."
         )
-    optimizer = keras.optimizers.AdamW(
+    optimizer = MatrixDecayAdamW(
         LinearWarmupDecay(learning_rate, num_steps=num_steps, warmup_steps=warmup_steps),
         weight_decay=weight_decay,
         beta_1=0.9,
@@ -60,7 +73,6 @@ def make_optimizer(
         epsilon=1e-6,
         global_clipnorm=clip_norm or None,
     )
-    optimizer.exclude_from_weight_decay(var_names=[_NOT_DECAYED])
     if precision == "float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

@@ -151,7 +151,9 @@ class WorkerSum:
 
 def _replica_sum(strategy):
     def replica(x):
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, x)
+        # identity puts the value on the replica's device; an argument has none and is refused.
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(x))
 
     return tf.function(
         lambda x: strategy.run(replica, args=(x,)),

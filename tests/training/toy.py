@@ -8,8 +8,11 @@ import tensorflow as tf
 
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.data.source import replica_batch_size
+from keras_bert_suite.layers.dropout import Dropout
+from keras_bert_suite.losses import sparse_cross_entropy
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
+from keras_bert_suite.models.exact_model import ExactModel
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.training.optimizers import make_optimizer
@@ -113,3 +116,46 @@ def tiny_model(strategy, *, dropout=0.0, precision="float32", seed=1, num_steps=
         )
         model.compile(optimizer=optimizer, **compile_options)
     return model
+
+
+class Bag(ExactModel):
+    """Tells next_sentence_labels from the mean of the token embeddings: a model that traces fast."""
+
+    term_names = ("bag",)
+    metric_term_names = ()
+
+    def __init__(self):
+        super().__init__()
+        self.table = keras.layers.Embedding(VOCABULARY, 8)
+        self.dropout = Dropout(0.3)
+        self.classifier = keras.layers.Dense(2)
+        self.table.build((None, None))
+        self.classifier.build((None, 8))
+        self.built = True
+
+    def call(self, batch, training=None):
+        mean = tf.reduce_mean(self.table(batch["token_ids"]), 1)
+        return self.classifier(self.dropout(mean, training=training))
+
+    def loss_weights(self, batch):
+        return {"bag": tf.cast(tf.shape(batch["token_ids"])[0], tf.float32)}
+
+    def loss_terms(self, outputs, batch):
+        labels = batch["next_sentence_labels"]
+        return {"bag": sparse_cross_entropy(outputs, labels)}
+
+    def metric_terms(self, outputs, batch):
+        return {}
+
+
+def bag_model(strategy, *, seed=1, num_steps=20, **options):
+    keras.utils.set_random_seed(seed)
+    with strategy.scope():
+        model = Bag()
+        optimizer = make_optimizer(**{"learning_rate": 1e-2, "num_steps": num_steps, **options})
+        model.compile(optimizer=optimizer)
+    return model
+
+
+def weights_of(model):
+    return [variable.numpy() for variable in model.variables]

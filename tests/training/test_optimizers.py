@@ -1,0 +1,110 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import toy
+
+from keras_bert_suite.training.optimizers import decayed_variables, make_optimizer
+
+DECAYED = [
+    "encoder/embeddings/token_embeddings/embeddings",
+    "encoder/embeddings/position_embeddings/embeddings",
+    "encoder/embeddings/segment_embeddings/embeddings",
+    "encoder/block_0/attention/query_key_value/kernel",
+    "encoder/block_0/attention/output_dense/kernel",
+    "encoder/block_0/feed_forward/intermediate/kernel",
+    "encoder/block_0/feed_forward/output_dense/kernel",
+    "encoder/block_1/attention/query_key_value/kernel",
+    "encoder/block_1/attention/output_dense/kernel",
+    "encoder/block_1/feed_forward/intermediate/kernel",
+    "encoder/block_1/feed_forward/output_dense/kernel",
+    "encoder/pooler/kernel",
+    "masked_lm/transform/kernel",
+    "next_sentence/classifier/kernel",
+]
+
+
+@pytest.fixture(scope="module")
+def bert(one_device):
+    return toy.tiny_model(one_device, weight_decay=0.5)
+
+
+def test_decays_these_variables_and_no_other(bert):
+    assert sorted(decayed_variables(bert.optimizer, bert.trainable_variables)) == sorted(DECAYED)
+
+
+def test_a_step_without_gradient_shrinks_the_decayed_variables_alone(bert, one_device):
+    before = [v.numpy() + 1.0 for v in bert.trainable_variables]
+    for variable, value in zip(bert.trainable_variables, before, strict=True):
+        variable.assign(value)
+    variables = bert.trainable_variables
+    one_device.run(lambda: bert.optimizer.apply([tf.zeros(v.shape) for v in variables], variables))
+    # learning rate of step 0 with 2 steps of warm-up: 1e-2 / 2; times the decay of 0.5
+    for variable, value in zip(bert.trainable_variables, before, strict=True):
+        share = 1 - 0.005 * 0.5 if variable.path in DECAYED else 1.0
+        np.testing.assert_allclose(variable.numpy(), value * share, rtol=1e-6)
+
+
+def test_decay_holds_for_the_names_of_other_replicas():
+    class Named:
+        def __init__(self, name):
+            self.name, self._unique_id = name, name
+
+    optimizer = make_optimizer(learning_rate=1.0, num_steps=1)
+    for name in ("norm/gamma:0", "norm/beta/replica_1:0", "dense/bias/replica_11:0", "bias"):
+        assert not optimizer._use_weight_decay(Named(name)), name
+    for name in ("dense/kernel:0", "kernel/replica_1:0", "unbiased/kernel:0", "gamma_net/kernel:0"):
+        assert optimizer._use_weight_decay(Named(name)), name
+
+
+def test_a_saved_optimizer_still_knows_what_not_to_decay():
+    optimizer = make_optimizer(learning_rate=1.0, num_steps=1)
+    back = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    variable = keras.Variable([1.0], name="beta")
+    assert not back._use_weight_decay(variable.value)
+    assert (back.epsilon, back.beta_1, back.beta_2) == (1e-6, 0.9, 0.999)
+    assert (back.global_clipnorm, back.weight_decay) == (1.0, 0.01)
+
+
+def test_clips_the_global_norm_and_takes_one_adam_step():
+    optimizer = make_optimizer(
+        learning_rate=0.1, num_steps=10**6, weight_decay=0.0, clip_norm=1.0
+    )
+    optimizer.epsilon = 1.0  # large, so that the step shows the size of the clipped gradient
+    one, two = keras.Variable([0.0], name="one"), keras.Variable([0.0], name="two")
+    optimizer.build([one, two])
+    optimizer.apply([tf.constant([3.0]), tf.constant([4.0])])
+    # Norm 5, so the gradients become 0.6 and 0.8. First step of Adam: rate * g / (|g| + eps'), where
+    # Keras folds the bias corrections in the rate: 0.1 * sqrt(1 - b2) / (1 - b1) * m / (sqrt(v) + eps).
+    for variable, gradient in ((one, 0.6), (two, 0.8)):
+        m, v = 0.1 * gradient, 0.001 * gradient**2
+        step = 0.1 * np.sqrt(0.001) / 0.1 * m / (np.sqrt(v) + 1.0)
+        np.testing.assert_allclose(variable.numpy(), [-step], rtol=1e-5)
+
+
+def test_float16_skips_a_step_that_is_not_finite_and_halves_the_scale():
+    optimizer = make_optimizer(learning_rate=0.1, num_steps=10, precision="float16")
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    variable = keras.Variable([1.0], name="kernel")
+    optimizer.build([variable])
+    optimizer.apply([tf.constant([np.inf])])
+    np.testing.assert_array_equal(variable.numpy(), [1.0])
+    assert float(optimizer.dynamic_scale) == 2.0**14
+    assert int(optimizer.iterations) == 0  # a skipped step does not move the schedule
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weight_decay": -0.1}, "weight_decay must not be negative. Received: -0.1"),
+        ({"clip_norm": -1.0}, "clip_norm must not be negative; 0 switches clipping off"),
+        ({"precision": "half"}, "precision must be one of"),
+    ],
+)
+def test_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_optimizer(**{"learning_rate": 0.1, "num_steps": 2, **arguments})
+
+
+def test_clip_norm_zero_switches_clipping_off():
+    assert make_optimizer(learning_rate=0.1, num_steps=2, clip_norm=0).global_clipnorm is None
