@@ -1,4 +1,4 @@
-"""The encoder's configuration: one frozen dataclass, read from and written in Hugging Face's JSON keys."""
+"""The encoder's configuration: a frozen dataclass, read and written in Hugging Face's keys."""
 
 from __future__ import annotations
 
@@ -35,8 +35,14 @@ _HUGGINGFACE_KEYS = {
     "initializer_range": "initializer_range",
     "pad_token_id": "pad_token_id",
 }
-# Hugging Face's `gelu` is the exact one (erf); Google's TF1 code computes the tanh form under the same name.
-_ACTIVATION_TO_HUGGINGFACE = {"gelu": "gelu", "gelu_tanh": "gelu_new", "relu": "relu", "silu": "silu"}
+# Hugging Face's `gelu` is the exact one (erf); Google's TF1 code computes the tanh form under the
+# same name.
+_ACTIVATION_TO_HUGGINGFACE = {
+    "gelu": "gelu",
+    "gelu_tanh": "gelu_new",
+    "relu": "relu",
+    "silu": "silu",
+}
 _ACTIVATION_FROM_HUGGINGFACE = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
@@ -51,14 +57,16 @@ ACTIVATIONS = tuple(_ACTIVATION_TO_HUGGINGFACE)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """The shape of a BERT encoder (Devlin et al. 2018, arXiv:1810.04805, section 3); defaults are BERT-base's.
+    """The shape of a BERT encoder; the defaults are BERT-base's.
+
+    Source: Devlin et al. 2018, arXiv:1810.04805, section 3.
 
     Raises:
-      ValueError: for a size that is not a positive integer, heads that do not divide the hidden size, a rate outside
-        [0, 1), an unknown activation.
+      ValueError: for a size that is not a positive integer, heads that do not divide the hidden
+        size, a rate outside [0, 1), an unknown activation.
     """
 
-    vocab_size: int = 30522  # entries of the vocabulary, [PAD] and the other special tokens included
+    vocab_size: int = 30522  # entries of the vocabulary, the special tokens included
     hidden_size: int = 768  # width of the token representations
     num_layers: int = 12  # encoder blocks
     num_heads: int = 12  # attention heads; each is hidden_size / num_heads wide
@@ -93,14 +101,17 @@ class EncoderConfig:
         for name in ("hidden_dropout", "attention_dropout"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < 1:
-                raise ValueError(f"`{name}` must be a probability in [0, 1). Received: {name}={value!r}")
+                raise ValueError(
+                    f"`{name}` must be a probability in [0, 1). Received: {name}={value!r}"
+                )
         for name in ("layer_norm_epsilon", "initializer_range"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not value > 0:
                 raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(
-                f"`activation` must be one of {', '.join(ACTIVATIONS)}. Received: activation={self.activation!r}"
+                f"`activation` must be one of {', '.join(ACTIVATIONS)}. "
+                f"Received: activation={self.activation!r}"
             )
         if not isinstance(self.pad_token_id, int) or not 0 <= self.pad_token_id < self.vocab_size:
             raise ValueError(
@@ -110,7 +121,7 @@ class EncoderConfig:
 
     @classmethod
     def from_name(cls, name: str, **overrides: Any) -> EncoderConfig:
-        """Returns a named size: tiny, mini, small, medium, base or large (arXiv:1908.08962, table 1)."""
+        """Returns a named size: tiny, mini, small, medium, base, large (arXiv:1908.08962)."""
         if name not in _NAMED_SIZES:
             raise ValueError(
                 f"An encoder's name must be one of {', '.join(_NAMED_SIZES)}. Received: {name!r}. "
@@ -127,27 +138,37 @@ class EncoderConfig:
 
     @classmethod
     def from_huggingface(cls, values: dict[str, Any]) -> EncoderConfig:
-        """Reads the keys of Hugging Face's (or Google's) BERT configuration; a key that is absent keeps our default.
+        """Reads Hugging Face's or Google's BERT keys; a key that is absent keeps our default.
 
-        Keys that do not describe the encoder (`architectures`, `id2label`, ...) are left to the caller.
+        Keys that do not describe the encoder (`architectures`, `id2label`, ...) are left to the
+        caller.
 
         Raises:
-          ValueError: for a `model_type` or an option of the architecture that this encoder does not compute.
+          ValueError: for a `model_type` or an option of the architecture that this encoder does not
+            compute.
         """
         model_type = values.get("model_type", "bert")
         if model_type != "bert":
             raise ValueError(f"`model_type` must be 'bert'. Received: {model_type!r}")
         position_type = values.get("position_embedding_type") or "absolute"
         if position_type != "absolute":
-            raise ValueError(f"`position_embedding_type` must be 'absolute'. Received: {position_type!r}")
+            raise ValueError(
+                f"`position_embedding_type` must be 'absolute'. Received: {position_type!r}"
+            )
         if values.get("is_decoder") or values.get("add_cross_attention"):
-            raise ValueError("A decoder cannot be read as an encoder. Received: is_decoder or add_cross_attention")
-        fields = {ours: values[theirs] for ours, theirs in _HUGGINGFACE_KEYS.items() if theirs in values}
+            raise ValueError(
+                "A decoder cannot be read as an encoder. "
+                "Received: is_decoder or add_cross_attention"
+            )
+        fields = {
+            ours: values[theirs] for ours, theirs in _HUGGINGFACE_KEYS.items() if theirs in values
+        }
         if "activation" in fields:
             theirs = fields["activation"]
             if theirs not in _ACTIVATION_FROM_HUGGINGFACE:
                 raise ValueError(
-                    f"`hidden_act` must be one of {', '.join(_ACTIVATION_FROM_HUGGINGFACE)}. Received: {theirs!r}"
+                    f"`hidden_act` must be one of {', '.join(_ACTIVATION_FROM_HUGGINGFACE)}. "
+                    f"Received: {theirs!r}"
                 )
             fields["activation"] = _ACTIVATION_FROM_HUGGINGFACE[theirs]
         if fields.get("pad_token_id", 0) is None:
@@ -173,9 +194,14 @@ class EncoderConfig:
         try:
             values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: an encoder's configuration must be JSON in UTF-8. {error}") from error
+            raise ValueError(
+                f"{path}: an encoder's configuration must be JSON in UTF-8. {error}"
+            ) from error
         if not isinstance(values, dict):
-            raise ValueError(f"{path}: an encoder's configuration must be a JSON object. Received: {values!r:.80}")
+            raise ValueError(
+                f"{path}: an encoder's configuration must be a JSON object. "
+                f"Received: {values!r:.80}"
+            )
         try:
             return cls.from_huggingface(values)
         except ValueError as error:

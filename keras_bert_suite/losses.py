@@ -1,4 +1,4 @@
-"""Losses as sums: each returns (loss_sum, weight_sum), so that the mean is taken once, over all replicas."""
+"""Losses as (loss_sum, weight_sum), so that the mean is taken once, over all replicas."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ def sparse_cross_entropy(logits, labels, *, weights=None):
     Args:
       logits: floating [..., classes], unnormalised; computed in float32 whatever its dtype.
       labels: int32 [...], each in [0, classes).
-      weights: float32 [...]; 0 marks an example that does not count. None counts every example once.
+      weights: float32 [...]; 0 marks an example that does not count. None counts every example
+        once.
 
     Returns:
-      (loss_sum, weight_sum): float32 scalars, nats and examples. The caller divides by the weight_sum of all
-      replicas, so the number of replicas cannot change the gradient.
+      (loss_sum, weight_sum): float32 scalars, nats and examples. The caller divides by the
+      weight_sum of all replicas, so the number of replicas cannot change the gradient.
     """
     logits = tf.cast(logits, tf.float32)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)

@@ -1,4 +1,4 @@
-"""Metrics as sums: each returns (hit_sum, weight_sum), added over batches and replicas before the division."""
+"""Metrics as (hit_sum, weight_sum), added over batches and replicas before the division."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ def sparse_accuracy(logits, labels, *, weights=None):
     Args:
       logits: floating [..., classes].
       labels: int32 [...], each in [0, classes).
-      weights: float32 [...]; 0 marks an example that does not count. None counts every example once.
+      weights: float32 [...]; 0 marks an example that does not count. None counts every example
+        once.
 
     Returns:
       (hit_sum, weight_sum): float32 scalars, both in examples.

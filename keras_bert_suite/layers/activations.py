@@ -7,7 +7,8 @@ import functools
 import keras
 
 _ACTIVATIONS = {
-    # Hugging Face's `gelu`: x * Phi(x) by the error function (Hendrycks and Gimpel 2016, arXiv:1606.08415)
+    # Hugging Face's `gelu`: x * Phi(x) by the error function (Hendrycks and Gimpel 2016,
+    # arXiv:1606.08415)
     "gelu": functools.partial(keras.activations.gelu, approximate=False),
     # Google's TF1 BERT and Hugging Face's `gelu_new`: the tanh approximation
     "gelu_tanh": functools.partial(keras.activations.gelu, approximate=True),
@@ -23,5 +24,7 @@ def get_activation(name: str):
       ValueError: for a name other than gelu, gelu_tanh, relu and silu.
     """
     if name not in _ACTIVATIONS:
-        raise ValueError(f"`activation` must be one of {', '.join(_ACTIVATIONS)}. Received: {name!r}")
+        raise ValueError(
+            f"`activation` must be one of {', '.join(_ACTIVATIONS)}. Received: {name!r}"
+        )
     return _ACTIVATIONS[name]

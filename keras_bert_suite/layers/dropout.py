@@ -10,8 +10,9 @@ import tensorflow as tf
 class Dropout(keras.layers.Layer):
     """Sets a share of its input to zero in training and scales the rest by 1 / (1 - rate).
 
-    Keras' own layer draws the same mask on every replica, since the replicas' seed generators advance together; this
-    one folds the replica's number into the seed. Padding is treated like any other position.
+    Keras' own layer draws the same mask on every replica, since the replicas' seed generators
+    advance together; this one folds the replica's number into the seed. Padding is treated like any
+    other position.
 
     Args:
       rate: probability of a zero, in [0, 1).

@@ -9,7 +9,7 @@ from keras_bert_suite.layers.dropout import Dropout
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class Embeddings(keras.layers.Layer):
-    """Embeds each token by its id, its position in the row and its segment; then LayerNorm and dropout.
+    """Embeds tokens by id, position and segment; then LayerNorm and dropout.
 
     Args:
       vocab_size, max_positions, num_segments: rows of the three tables.

@@ -11,7 +11,9 @@ from keras_bert_suite.layers.self_attention import SelfAttention
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class EncoderBlock(keras.layers.Layer):
-    """Self-attention, then the feed-forward layer, each followed by dropout, residual and LayerNorm (post-LN).
+    """Self-attention, then the feed-forward layer.
+
+    Each is followed by dropout, the residual and LayerNorm (post-LN).
 
     Args:
       num_heads, hidden_size, attention_dropout: see SelfAttention.
@@ -20,7 +22,8 @@ class EncoderBlock(keras.layers.Layer):
       layer_norm_epsilon: added to the variance.
       initializer_range: standard deviation of the kernels' truncated normal.
 
-    Source: Devlin et al. 2018, arXiv:1810.04805, section 3; google-research/bert modeling.py `transformer_model`.
+    Source: Devlin et al. 2018, arXiv:1810.04805, section 3; google-research/bert modeling.py
+      `transformer_model`.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class EncoderBlock(keras.layers.Layer):
         norm = {"epsilon": layer_norm_epsilon, **shared}
         self.attention_norm = keras.layers.LayerNormalization(name="attention_norm", **norm)
         self.feed_forward_norm = keras.layers.LayerNormalization(name="feed_forward_norm", **norm)
-        self.attention_output_dropout = Dropout(hidden_dropout, name="attention_output_dropout", **shared)
+        self.attention_output_dropout = Dropout(
+            hidden_dropout, name="attention_output_dropout", **shared
+        )
         self.feed_forward_dropout = Dropout(hidden_dropout, name="feed_forward_dropout", **shared)
 
     def build(self, input_shape=None):

@@ -9,7 +9,9 @@ from keras_bert_suite.layers.activations import get_activation
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class FeedForward(keras.layers.Layer):
-    """Two dense layers with an activation between, each token by itself; padding is computed like any token.
+    """Two dense layers with an activation between, each token by itself.
+
+    Padding, where the stream holds it, is computed like any token.
 
     Args:
       intermediate_size: width between the two layers.
@@ -20,7 +22,9 @@ class FeedForward(keras.layers.Layer):
     Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.3.
     """
 
-    def __init__(self, *, intermediate_size, hidden_size, activation="gelu", initializer_range=0.02, **kwargs):
+    def __init__(
+        self, *, intermediate_size, hidden_size, activation="gelu", initializer_range=0.02, **kwargs
+    ):
         super().__init__(**kwargs)
         self.intermediate_size = intermediate_size
         self.hidden_size = hidden_size

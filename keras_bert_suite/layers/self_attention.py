@@ -10,10 +10,13 @@ from keras_bert_suite.layers.dropout import Dropout
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class SelfAttention(keras.layers.Layer):
-    """Attends from every token to all real tokens of its row: softmax(Q K^T / sqrt(d)) V, then a dense layer.
+    """Attends from every token to the real tokens of its row, then a dense layer.
 
-    Query, key and value are one dense layer (columns q | k | v), so that one matrix product makes all three. Only the
-    products between tokens run on padded rows; padding gets weight 0 and is never attended to.
+    softmax(Q K^T / sqrt(d)) V, with d the width of a head.
+
+    Query, key and value are one dense layer (columns q | k | v), so that one matrix product makes
+    all three. Only the products between tokens run on padded rows; padding gets weight 0 and is
+    never attended to.
 
     Args:
       num_heads: attention heads; must divide hidden_size.
@@ -21,10 +24,13 @@ class SelfAttention(keras.layers.Layer):
       attention_dropout: probability, on the attention weights.
       initializer_range: standard deviation of the kernels' truncated normal.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; Devlin et al. 2018, arXiv:1810.04805.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, section 3.2; Devlin et al. 2018,
+      arXiv:1810.04805.
     """
 
-    def __init__(self, *, num_heads, hidden_size, attention_dropout=0.0, initializer_range=0.02, **kwargs):
+    def __init__(
+        self, *, num_heads, hidden_size, attention_dropout=0.0, initializer_range=0.02, **kwargs
+    ):
         super().__init__(**kwargs)
         if hidden_size % num_heads:
             raise ValueError(
@@ -68,7 +74,8 @@ class SelfAttention(keras.layers.Layer):
         qkv = tf.reshape(
             qkv_BSH3, [layout.batch_size, layout.length, 3, self.num_heads, head_width]
         )
-        # unstack, not indexing: the gradient of an index is a strided slice, a third of the step when measured
+        # unstack, not indexing: the gradient of an index is a strided slice, a third of the step
+        # when measured
         query_BNSD, key_BNSD, value_BNSD = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))
         scores_BNSS = tf.matmul(query_BNSD * head_width**-0.5, key_BNSD, transpose_b=True)
         weights_BNSS = self._softmax(scores_BNSS + layout.attention_bias(scores_BNSS.dtype))

@@ -1,12 +1,12 @@
-"""Where the real tokens of a padded batch lie, so that the encoder computes those and nothing else."""
+"""Where the real tokens of a padded batch lie, so that the encoder computes only those."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-# Added to the attention scores of padding before the softmax: exp(-1e4) is 0 in every floating dtype, and the number
-# is finite in float16, so that a row of padding alone gives finite numbers.
+# Added to the attention scores of padding before the softmax: exp(-1e4) is 0 in every floating
+# dtype, and the number is finite in float16, so that a row of padding alone gives finite numbers.
 _MASKED_SCORE = -1e4
 
 
@@ -20,9 +20,9 @@ def shapes_must_be_static() -> bool:
 class TokenLayout:
     """The two shapes of a batch, and the way between them.
 
-    Padded rows [batch, length, ...] are what users give and what attention needs. The stream [tokens, ...] holds the
-    tokens to compute: the real ones in row order, or, where shapes must be static, every position. The layers between
-    see a stream and do not know which of the two it is.
+    Padded rows [batch, length, ...] are what users give and what attention needs. The stream
+    [tokens, ...] holds the tokens to compute: the real ones in row order, or, where shapes must be
+    static, every position. The layers between see a stream and do not know which of the two it is.
     """
 
     def __init__(self, padding_mask, *, unpadded: bool | None = None):
@@ -50,7 +50,8 @@ class TokenLayout:
         if not self.unpadded:
             return flat
 
-        # Every index is used once, so the gradient of a gather is the opposite gather, not a scatter.
+        # Every index is used once, so the gradient of a gather is the opposite gather, not a
+        # scatter.
         @tf.custom_gradient
         def gather(values):
             return tf.gather(values, self._kept), self._spread
@@ -70,7 +71,9 @@ class TokenLayout:
                 return self._spread(values), lambda upstream: tf.gather(upstream, self._kept)
 
             flat = spread(stream)
-        padded = tf.reshape(flat, tf.concat([[self.batch_size, self.length], tf.shape(stream)[1:]], 0))
+        padded = tf.reshape(
+            flat, tf.concat([[self.batch_size, self.length], tf.shape(stream)[1:]], 0)
+        )
         return tf.ensure_shape(padded, [*self.padding_mask.shape, *stream.shape[1:]])
 
     def attention_bias(self, dtype):
@@ -82,6 +85,7 @@ class TokenLayout:
         return self._biases[dtype]
 
     def _spread(self, values):
-        # zeros of one row and not zeros_like(values[:1]): a batch of padding alone has no first token
+        # zeros of one row and not zeros_like(values[:1]): a batch of padding alone has no first
+        # token
         zeros = tf.zeros(tf.concat([[1], tf.shape(values)[1:]], 0), values.dtype)
         return tf.gather(tf.concat([values, zeros], 0), self._slots)

@@ -35,7 +35,7 @@ class BertModel(ExactModel):
         self.built = True
 
     def call(self, batch, training=None):
-        """Returns the logits of every head, float32, under their names (`mlm_logits`, `label_logits`, ...).
+        """Returns the float32 logits of every head by name (`mlm_logits`, `label_logits`).
 
         Args:
           batch: dict of int32 tensors; see Encoder and the heads.

@@ -15,9 +15,10 @@ from keras_bert_suite.layers.token_layout import TokenLayout
 class Encoder(keras.Model):
     """Turns token ids into one vector per token and one per row.
 
-    The batch is padded, the work is not: embeddings, dense layers and norms see the real tokens only. Where shapes must
-    be static (XLA, TPU) the same layers compute every position; the answers are equal to float tolerance. Padding
-    never influences a real token, and comes back as zeros.
+    The batch is padded, the work is not: embeddings, dense layers and norms see the real tokens
+    only. Where shapes must be static (XLA, TPU) the same layers compute every position; the
+    answers are equal to float tolerance. Padding never influences a real token, and comes back
+    as zeros.
 
     Args:
       config: EncoderConfig. All weights exist after construction.
@@ -26,7 +27,8 @@ class Encoder(keras.Model):
     Source: Devlin et al. 2018, arXiv:1810.04805, section 3.
     """
 
-    # Keras would choose XLA by itself in a plain `fit`, and XLA compiles anew for each shape of a batch.
+    # Keras would choose XLA by itself in a plain `fit`, and XLA compiles anew for each shape of a
+    # batch.
     supports_jit = False
 
     def __init__(self, config: EncoderConfig, *, dtype=None, name="encoder", **kwargs):
@@ -78,16 +80,18 @@ class Encoder(keras.Model):
         """Returns the encoded batch.
 
         Args:
-          batch: dict of int32 [batch, length]: `token_ids` in [0, vocab_size); `padding_mask`, 1 = real token (default:
-            wherever token_ids is not the padding id); `segment_ids` in [0, num_segments) (default 0); `position_ids`
-            in [0, max_positions) (default 0, 1, 2, ... in each row). Other keys are left alone.
+          batch: dict of int32 [batch, length]: `token_ids` in [0, vocab_size); `padding_mask`, 1 =
+            real token (default: wherever token_ids is not the padding id); `segment_ids` in [0,
+            num_segments) (default 0); `position_ids` in [0, max_positions) (default 0, 1, 2, ... in
+            each row). Other keys are left alone.
           training: bool; True applies dropout.
           return_all_hidden_states: bool; True adds every layer's output.
 
         Returns:
-          dict: `sequence_output` [batch, length, hidden], zeros in the padding; `pooled_output` [batch, hidden], a dense
-          layer and tanh on the first position; on request `all_hidden_states`, a tuple of num_layers + 1 tensors
-          like sequence_output, the embeddings first. In the compute dtype. A row of padding alone gives finite numbers.
+          dict: `sequence_output` [batch, length, hidden], zeros in the padding; `pooled_output`
+          [batch, hidden], a dense layer and tanh on the first position; on request
+          `all_hidden_states`, a tuple of num_layers + 1 tensors like sequence_output, the
+          embeddings first. In the compute dtype. A row of padding alone gives finite numbers.
 
         Raises:
           ValueError: when `token_ids` is missing, not of rank 2, or longer than max_positions.
@@ -123,7 +127,11 @@ class Encoder(keras.Model):
                 f"`token_ids` must have the shape [batch, length]. Received: {token_ids.shape}"
             )
         length = token_ids.shape[1]
-        if length is not None and length > self.config.max_positions and "position_ids" not in batch:
+        if (
+            length is not None
+            and length > self.config.max_positions
+            and "position_ids" not in batch
+        ):
             raise ValueError(
                 f"A row holds at most max_positions={self.config.max_positions} tokens. "
                 f"Received rows of {length}; truncate them or take a model with more positions."

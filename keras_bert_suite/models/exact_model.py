@@ -1,8 +1,8 @@
 """A Keras model whose train step gives the same weights on one device, N replicas and N workers.
 
-Four private hooks of Keras 3.15 are used: `_maybe_symbolic_build`, `_distribute_strategy`, an optimizer's
-`_all_reduce_sum_gradients`, and LossScaleOptimizer's `inner_optimizer`. The tests with two replicas and two processes
-hold them.
+Three private hooks of Keras 3.15 are used: the model's `_maybe_symbolic_build`, the optimizer's
+`_all_reduce_sum_gradients` and `_distribution_strategy`. The tests with two replicas and two
+processes hold them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ _SUM = tf.distribute.ReduceOp.SUM
 
 
 class ExactModel(keras.Model):
-    """Trains and evaluates on sums: every loss is (sum over all replicas) / (weight over all replicas).
+    """Trains and evaluates on sums: a loss is its sum over its weight, each of all replicas.
 
-    The order of a step: add up the weights of all replicas; forward and backward with no collective inside (this part
-    may be compiled by XLA and repeated over micro-batches); add up the gradients; unscale, clip and apply once.
+    The order of a step: add up the weights of all replicas; forward and backward with no collective
+    inside (this part may be compiled by XLA and repeated over micro-batches); add up the gradients;
+    unscale, clip and apply once.
 
-    Subclasses set `term_names` and `metric_term_names` before `compile`, and implement `loss_weights`, `loss_terms` and
-    `metric_terms` as a Head does.
+    Subclasses set `term_names` and `metric_term_names` before `compile`, and implement
+    `loss_weights`, `loss_terms` and `metric_terms` as a Head does.
     """
 
     term_names: tuple[str, ...] = ()
@@ -39,16 +40,18 @@ class ExactModel(keras.Model):
         """Sets how the model is trained; the losses are the model's own.
 
         Args:
-          optimizer: any Keras optimizer, made inside the strategy's scope. Clipping sees the gradient of the whole
-            global batch. With a float16 policy Keras wraps it in a LossScaleOptimizer.
+          optimizer: any Keras optimizer, made inside the strategy's scope. Clipping sees the
+            gradient of the whole global batch. With a float16 policy Keras wraps it in a
+            LossScaleOptimizer.
           term_weights: {loss term: factor in the total loss}; a term that is not named counts once.
-          micro_batches: each replica's batch is computed in this many equal parts, whose gradients add up.
+          micro_batches: each replica's batch is computed in this many equal parts, whose gradients
+            add up.
           jit_compile: True compiles forward and backward with XLA; rows are then computed padded.
           run_eagerly, steps_per_execution: as in `keras.Model.compile`.
 
         Raises:
-          ValueError: for an unknown term, an option that does not work under the strategy, or an optimizer that was
-            made outside the scope of the strategy.
+          ValueError: for an unknown term, an option that does not work under the strategy, or an
+            optimizer that was made outside the scope of the strategy.
         """
         unknown = sorted(set(term_weights or {}) - set(self.term_names))
         if unknown:
@@ -56,7 +59,9 @@ class ExactModel(keras.Model):
                 f"`term_weights` may name {list(self.term_names)}. Received: {unknown}"
             )
         if not isinstance(micro_batches, int) or micro_batches < 1:
-            raise ValueError(f"`micro_batches` must be a positive integer. Received: {micro_batches!r}")
+            raise ValueError(
+                f"`micro_batches` must be a positive integer. Received: {micro_batches!r}"
+            )
         strategy = tf.distribute.get_strategy()
         if strategy.num_replicas_in_sync > 1 and steps_per_execution != 1:
             raise ValueError(
@@ -72,7 +77,9 @@ class ExactModel(keras.Model):
         _require_scope(self.optimizer, strategy)
         take_reduced_gradients(self.optimizer)
         self.inner_jit_compile = jit_compile
-        self.term_weights = {name: float((term_weights or {}).get(name, 1.0)) for name in self.term_names}
+        self.term_weights = {
+            name: float((term_weights or {}).get(name, 1.0)) for name in self.term_names
+        }
         self.micro_batches = micro_batches
         self._forward_backward_step = self._forward_backward
         if jit_compile:
@@ -119,14 +126,15 @@ class ExactModel(keras.Model):
         raise NotImplementedError(f"{type(self).__name__} must implement `metric_terms`")
 
     def train_step(self, data):
-        """Takes one optimizer step on the replicas' batches; returns the means since the last reset."""
+        """Takes one optimizer step on the replicas' batches; returns the means so far."""
         batch = self._as_batch(data)
         replica = tf.distribute.get_replica_context()
-        weights = replica.all_reduce(_SUM, self.loss_weights(batch))
+        weights = self.loss_weights(batch)
         if not weights:
             raise ValueError(
                 f"The batch holds no targets of {list(self.term_names)}. Received: {sorted(batch)}"
             )
+        weights = replica.all_reduce(_SUM, weights)
         inverse = {
             term: self.term_weights[term] * tf.math.divide_no_nan(1.0, weight)
             for term, weight in weights.items()
@@ -154,7 +162,8 @@ class ExactModel(keras.Model):
     def _forward_backward(self, batch, inverse):
         """Returns ({mean's name: (sum, weight)}, gradients of the total loss).
 
-        Variables that the loss does not reach are left out, here and in the update, so that weight decay leaves them.
+        Variables that the loss does not reach are left out, here and in the update, so that weight
+        decay leaves them.
         """
         with tf.GradientTape() as tape:
             outputs = self(batch, training=True)
@@ -169,16 +178,21 @@ class ExactModel(keras.Model):
         return sums, gradients
 
     def _accumulate(self, batch, inverse):
-        """Runs the step over the micro-batches; the first stands outside the loop and gives the sums' structure."""
+        """Adds up the step over the micro-batches.
+
+        The first stands outside the loop and gives the structure of the sums.
+        """
         count = self.micro_batches
 
         def split(tensor):
-            size = tf.shape(tensor)[0]
-            check = tf.debugging.assert_equal(
-                size % count, 0, message="micro_batches must divide the batch of each replica"
-            )
-            with tf.control_dependencies([check] if check is not None else []):
-                return tf.reshape(tensor, tf.concat([[count, size // count], tf.shape(tensor)[1:]], 0))
+            size = tensor.shape[0]
+            if size is not None and size % count:
+                raise ValueError(
+                    "`micro_batches` must divide the batch of each replica. "
+                    f"Received: micro_batches={count}, a batch of {size}"
+                )
+            # where the size is known in the graph alone, this reshape fails with both numbers
+            return tf.reshape(tensor, tf.concat([[count, -1], tf.shape(tensor)[1:]], 0))
 
         parts = {key: split(value) for key, value in batch.items()}
 
@@ -201,10 +215,16 @@ class ExactModel(keras.Model):
 
     def _update_means(self, sums):
         for name, (total, weight) in sums.items():
-            self._means[name].update_state(tf.math.divide_no_nan(total, weight), sample_weight=weight)
+            self._means[name].update_state(
+                tf.math.divide_no_nan(total, weight), sample_weight=weight
+            )
         results = {name: self._means[name].result() for name in sums}
         results["loss"] = tf.add_n(
-            [scale * results[f"{t}_loss"] for t, scale in self.term_weights.items() if f"{t}_loss" in results]
+            [
+                scale * results[f"{t}_loss"]
+                for t, scale in self.term_weights.items()
+                if f"{t}_loss" in results
+            ]
         )
         if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             # `fit` concatenates the workers' results on axis 0, which scalars lack.
@@ -212,10 +232,12 @@ class ExactModel(keras.Model):
         return results
 
     def _as_batch(self, data):
-        """Returns one dict of features and targets, also where the data set gives (features, targets[, weights])."""
+        """Returns one dict of features and targets, also of (features, targets[, weights])."""
         features, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if not isinstance(features, dict):
-            raise ValueError(f"A batch must be a dict of tensors. Received: {type(features).__name__}")
+            raise ValueError(
+                f"A batch must be a dict of tensors. Received: {type(features).__name__}"
+            )
         batch = dict(features)
         if isinstance(targets, dict):
             batch.update(targets)

@@ -11,7 +11,8 @@ from keras_bert_suite.models.heads.row_classifier import RowClassifier
 class ClassificationHead(RowClassifier):
     """Chooses one label for a row, of one segment or two.
 
-    "label_logits" [batch, labels]; the targets are `label_ids`, int32 [batch], with optional `example_weights`.
+    "label_logits" [batch, labels]; the targets are `label_ids`, int32 [batch], optionally with
+    `example_weights`.
 
     Args:
       labels: names of the labels; a label's id is its place here.
@@ -32,7 +33,14 @@ class ClassificationHead(RowClassifier):
     output_key = "label_logits"
 
     def __init__(
-        self, *, labels, hidden_size, dropout=0.1, initializer_range=0.02, name="classification", **kwargs
+        self,
+        *,
+        labels,
+        hidden_size,
+        dropout=0.1,
+        initializer_range=0.02,
+        name="classification",
+        **kwargs,
     ):
         labels = [str(label) for label in labels]
         if len(labels) < 2:
@@ -52,7 +60,7 @@ class ClassificationHead(RowClassifier):
 
     @classmethod
     def for_encoder(cls, config, *, labels, **kwargs):
-        """Returns a fresh head for an EncoderConfig; its dropout is the encoder's hidden dropout."""
+        """Returns a fresh head for an EncoderConfig, with its hidden dropout."""
         return cls(
             labels=labels,
             hidden_size=config.hidden_size,

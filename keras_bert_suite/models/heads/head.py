@@ -9,11 +9,11 @@ import tensorflow as tf
 class Head(keras.layers.Layer):
     """A layer that turns the encoded batch into named logits and owns the loss on them.
 
-    A head knows its targets' keys in the batch, so a loaded model trains in a plain `fit`. Every loss and metric is a
-    pair (sum, weight); the model divides by the weight of all replicas.
+    A head knows its targets' keys in the batch, so a loaded model trains in a plain `fit`. Every
+    loss and metric is a pair (sum, weight); the model divides by the weight of all replicas.
 
-    Subclasses set `kind`, `terms` and `metric_names` and implement `call`, `loss_weights`, `loss_terms` and
-    `metric_terms`. Where the batch has no targets, the three return empty dicts.
+    Subclasses set `kind`, `terms` and `metric_names` and implement `call`, `loss_weights`,
+    `loss_terms` and `metric_terms`. Where the batch has no targets, the three return empty dicts.
     """
 
     kind: str  # the name under which the model directory and `model.heads` know it
@@ -25,15 +25,15 @@ class Head(keras.layers.Layer):
         """Returns a dict of named float32 logits.
 
         Args:
-          encoded: dict with `sequence_output` [batch, length, hidden], `pooled_output` [batch, hidden] and
-            `token_embedding_table` [vocab, hidden].
+          encoded: dict with `sequence_output` [batch, length, hidden], `pooled_output` [batch,
+            hidden] and `token_embedding_table` [vocab, hidden].
           batch: the dict that was encoded.
           training: bool.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `call`")
 
     def loss_weights(self, batch):
-        """Returns {term: float32 scalar}: what `loss_terms` will give as weight, from the batch alone."""
+        """Returns {term: float32 scalar}: the weight of `loss_terms`, from the batch alone."""
         raise NotImplementedError(f"{type(self).__name__} must implement `loss_weights`")
 
     def loss_terms(self, outputs, batch):

@@ -13,13 +13,15 @@ from keras_bert_suite.models.heads.head import Head
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class MaskedLMHead(Head):
-    """Predicts the token at each prediction position: dense, activation, LayerNorm, then the tied embedding table.
+    """Predicts the token at each prediction position.
+
+    Dense, activation, LayerNorm, then the encoder's embedding table (tied) and a bias.
 
     Args:
       vocab_size, hidden_size, activation, layer_norm_epsilon, initializer_range: the encoder's.
 
-    Source: Devlin et al. 2018, arXiv:1810.04805, section 3.1; google-research/bert run_pretraining.py
-    `get_masked_lm_output`.
+    Source: Devlin et al. 2018, arXiv:1810.04805, section 3.1; google-research/bert
+      run_pretraining.py `get_masked_lm_output`.
     """
 
     kind = "mlm"
@@ -76,8 +78,8 @@ class MaskedLMHead(Head):
     def call(self, encoded, batch, training=None):
         """Returns {"mlm_logits": float32 [batch, predictions, vocab]}.
 
-        The positions are the batch's `prediction_positions`, int32 [batch, predictions]; without them every position is
-        projected: [batch, length, vocab].
+        The positions are the batch's `prediction_positions`, int32 [batch, predictions]; without
+        them every position is projected: [batch, length, vocab].
         """
         hidden_BPH = encoded["sequence_output"]
         if "prediction_positions" in batch:

@@ -11,15 +11,15 @@ from keras_bert_suite.models.heads.row_classifier import RowClassifier
 class NextSentenceHead(RowClassifier):
     """Tells from the pooled output whether the second segment follows the first.
 
-    "nsp_logits" [batch, 2]: column 0 = it follows, column 1 = it is random, as in Google's checkpoints. The targets are
-    `next_sentence_labels`, int32 [batch].
+    "nsp_logits" [batch, 2]: column 0 = it follows, column 1 = it is random, as in Google's
+    checkpoints. The targets are `next_sentence_labels`, int32 [batch].
 
     Args:
       hidden_size: width of the pooled output.
       initializer_range: standard deviation of the kernel's truncated normal.
 
-    Source: Devlin et al. 2018, arXiv:1810.04805, section 3.1; google-research/bert run_pretraining.py
-    `get_next_sentence_output`.
+    Source: Devlin et al. 2018, arXiv:1810.04805, section 3.1; google-research/bert
+      run_pretraining.py `get_next_sentence_output`.
     """
 
     kind = "nsp"

@@ -1,4 +1,4 @@
-"""A linear classifier on the pooled output: what next-sentence prediction and classification share."""
+"""A linear classifier on the pooled output: what NSP and classification share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_bert_suite.models.heads.head import Head, example_weights
 
 
 class RowClassifier(Head):
-    """Scores the classes of a row from its pooled output; one loss term, `terms[0]`, and its accuracy.
+    """Scores the classes of a row; one loss term, `terms[0]`, and its accuracy.
 
     Args:
       num_classes: number of logits.
@@ -56,7 +56,9 @@ class RowClassifier(Head):
             return {}
         labels = batch[self.target_key]
         weights = example_weights(batch, labels)
-        return {self.terms[0]: sparse_cross_entropy(outputs[self.output_key], labels, weights=weights)}
+        return {
+            self.terms[0]: sparse_cross_entropy(outputs[self.output_key], labels, weights=weights)
+        }
 
     def metric_terms(self, outputs, batch):
         if self.target_key not in batch:

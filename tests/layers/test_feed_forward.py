@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from layer_checks import check_layer
+
+from keras_bert_suite.layers.feed_forward import FeedForward
+
+
+def test_keras_contract():
+    tokens = tf.random.normal([5, 4])
+    layer = FeedForward(
+        intermediate_size=8, hidden_size=4, activation="gelu_tanh", initializer_range=0.5
+    )
+    check_layer(layer, lambda layer, training: layer(tokens))
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    # of 1: relu 1, silu 1 / (1 + e^-1), gelu Phi(1), its tanh approximation differs in the fourth
+    # digit
+    [("relu", 1.0), ("silu", 0.731059), ("gelu", 0.841345), ("gelu_tanh", 0.841192)],
+)
+def test_activation_between_two_dense_layers(activation, expected):
+    layer = FeedForward(intermediate_size=1, hidden_size=1, activation=activation)
+    layer.build()
+    layer.intermediate.kernel.assign([[0.5]])
+    layer.output_dense.kernel.assign([[2.0]])
+    layer.output_dense.bias.assign([0.25])
+    np.testing.assert_allclose(layer(tf.constant([[2.0]])), [[2 * expected + 0.25]], atol=2e-6)
+
+
+def test_an_unknown_activation_is_refused():
+    with pytest.raises(ValueError, match="`activation` must be one of gelu, gelu_tanh, relu, silu"):
+        FeedForward(intermediate_size=1, hidden_size=1, activation="swiglu")

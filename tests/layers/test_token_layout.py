@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_bert_suite.layers.token_layout import TokenLayout
+
+_MASK = [[1, 1, 0], [1, 0, 1], [0, 0, 0]]
+
+
+def test_stream_holds_the_real_tokens_in_row_order():
+    layout = TokenLayout(tf.constant(_MASK))
+    stream = layout.to_stream(tf.constant([[1, 2, 3], [4, 5, 6], [7, 8, 9]]))
+    assert stream.numpy().tolist() == [1, 2, 4, 6]
+
+
+def test_padding_comes_back_as_zeros():
+    layout = TokenLayout(tf.constant(_MASK))
+    padded = layout.to_padded(tf.constant([[1.0], [2.0], [4.0], [6.0]]))
+    assert padded.numpy()[..., 0].tolist() == [[1, 2, 0], [4, 0, 6], [0, 0, 0]]
+
+
+def test_padded_layout_keeps_every_position():
+    layout = TokenLayout(tf.constant(_MASK), unpadded=False)
+    rows = tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])[..., None]
+    assert layout.to_stream(rows).shape == (9, 1)
+    np.testing.assert_array_equal(layout.to_padded(layout.to_stream(rows)), rows)
+
+
+def test_gradients_are_the_opposite_gather():
+    layout = TokenLayout(tf.constant(_MASK))
+    rows = tf.Variable(tf.random.normal([3, 3, 2]))
+    factors = tf.constant([1.0, 10.0, 100.0, 1000.0])[:, None]
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layout.to_stream(rows) * factors)
+    expected = [[1, 10, 0], [100, 0, 1000], [0, 0, 0]]
+    assert tape.gradient(total, rows).numpy()[..., 0].tolist() == expected
+
+    stream = tf.Variable(tf.ones([4, 1]))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layout.to_padded(stream) * tf.reshape(tf.range(9.0), [3, 3, 1]))
+    assert tape.gradient(total, stream).numpy()[:, 0].tolist() == [0, 1, 3, 5]
+
+
+def test_a_batch_of_padding_alone_has_an_empty_stream():
+    layout = TokenLayout(tf.zeros([2, 3], tf.int32))
+    stream = layout.to_stream(tf.ones([2, 3, 4]))
+    assert stream.shape == (0, 4)
+    np.testing.assert_array_equal(layout.to_padded(stream), np.zeros([2, 3, 4]))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_shapes_are_static_under_xla_alone(jit_compile):
+    seen = []
+
+    @tf.function(jit_compile=jit_compile)
+    def trace(mask):
+        layout = TokenLayout(mask)
+        seen.append(layout.unpadded)
+        return layout.to_padded(layout.to_stream(tf.ones([3, 3, 1])))
+
+    trace(tf.constant(_MASK))
+    assert seen[-1] is not jit_compile
+
+
+def test_bias_is_zero_for_real_tokens_and_finite_for_padding():
+    bias = TokenLayout(tf.constant(_MASK)).attention_bias(tf.float16)
+    assert bias.shape == (3, 1, 1, 3)
+    assert bias.numpy()[0, 0, 0].tolist()[:2] == [0, 0]
+    assert -np.inf < float(bias[0, 0, 0, 2]) <= -9000
