@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Turns raw text into the token records that pretrain.py reads.
 
-Text files hold one paragraph (or one sentence, --sentences=lines) a line and a blank line between documents;
-JSON lines (.jsonl, .json) hold a document under "text". Both may be gzipped. Everything streams: memory does
-not grow with the corpus, and the output is the same for any number of workers.
+Text files hold one paragraph (or one sentence, --sentences=lines) a line and a blank line between
+documents; JSON lines (.jsonl, .json) hold a document under "text". Both may be gzipped. Everything
+streams: memory does not grow with the corpus, and the output is the same for any number of workers.
 
 Example:
-  bin/make_pretraining_data.py --input='texts/*.txt' --tokenizer=vocabulary/ --output_dir=records/ \\
-      --num_shards=16 --eval_fraction=0.02
+  bin/make_pretraining_data.py --input='texts/*.txt' --tokenizer=vocabulary/ \\
+      --output_dir=records/ --num_shards=16 --eval_fraction=0.02
 
-It leaves train-*.tfrecord, eval-*.tfrecord (the held-out documents) and stats.json in the output directory,
-which appears when all is done, or not at all.
+It leaves train-*.tfrecord, eval-*.tfrecord (the held-out documents) and stats.json in the output
+directory, which appears when all is done, or not at all.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 SENTENCE_MODES = ("split", "lines")
-# A document longer than this is handed on in parts, so that a file without blank lines does not fill the
-# memory. All parts keep the identity of the first.
+# A document longer than this is handed on in parts, so that a file without blank lines does not
+# fill the memory. All parts keep the identity of the first.
 _PART_CHARACTERS = 1 << 20
 
 

@@ -1,7 +1,7 @@
 """Dynamic masking in the graph: a pure function of each row and its key.
 
-Random numbers are hashes of (row key, stream, position), not a generator's stream: every row has its own
-numbers whatever batch, replica or process it stands in, and all rows are drawn at once.
+Random numbers are hashes of (row key, stream, position), not a generator's stream: every row has
+its own numbers whatever batch, replica or process it stands in, and all are drawn at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 MASKINGS = ("token", "whole_word")
-# The SplitMix64 generator: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+# The SplitMix64 generator: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+# OOPSLA 2014.
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
@@ -204,12 +205,12 @@ def _choose_units(
     Returns:
       bool [B, S], the tokens of the chosen units.
     """
-    # The lengths of the units, at their first tokens; 0 elsewhere. Row by row the units are numbered.
+    # Units are numbered row by row; [B, S] holds one entry a unit and nothing beyond the last.
     length = tf.shape(candidates)[1]
     unit = tf.cumsum(tf.cast(starts, tf.int32), axis=1) - 1
     unit_lengths = _unit_lengths(unit, candidates, length)
     score = tf.where(starts, tf.cast(tf.bitwise.right_shift(numbers, _uint64(2)), tf.int64), _NEVER)
-    # Scores of starts move to the front in the order of the units; then units are put in random order.
+    # The scores of starts move to the front, which gives them by unit; then units are shuffled.
     start_order = tf.argsort(tf.where(starts, 0, 1), axis=1, stable=True)
     unit_scores = tf.gather(score, start_order, batch_dims=1)
     order = tf.argsort(unit_scores, axis=1, stable=True)

@@ -1,7 +1,8 @@
 """Plans of pre-training rows: which token ranges of the records make up each example.
 
-A plan holds offsets alone; the rows are gathered batch by batch. It is drawn with Python's `random.Random`,
-whose stream is the same on every platform and release, in one pass over sentences (never over tokens).
+A plan holds offsets alone; the rows are gathered batch by batch. It is drawn with Python's
+`random.Random`, whose stream is the same on every platform and release, in one pass over sentences
+(never over tokens).
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def single_segments(
 
 
 def _filled(starts: list[int], sentence: int, last: int, target: int) -> int:
-    """The end of the shortest run of sentences from `sentence` with `target` tokens, at most `last`."""
+    """The end of the shortest run of sentences with `target` tokens, at most `last`."""
     return min(last, bisect_left(starts, starts[sentence] + target, sentence + 1, last + 1))
 
 

@@ -176,7 +176,8 @@ class PretrainingSource:
     ) -> None:
         if sequence_length < MIN_SEQUENCE_LENGTH:
             raise ValueError(
-                f"sequence_length must be at least {MIN_SEQUENCE_LENGTH}. Received: {sequence_length}."
+                f"sequence_length must be at least {MIN_SEQUENCE_LENGTH}. "
+                f"Received: {sequence_length}."
             )
         if batch_size < 1:
             raise ValueError(f"global_batch_size must be at least 1. Received: {batch_size}.")

@@ -160,10 +160,14 @@ def check_same_vocabulary(files: Sequence[str], tokenizer: Any) -> None:
                     f"{path}: not the statistics of a record directory ({error})."
                 ) from error
         if made_with is not None and made_with != wanted:
+            differing = [key for key in wanted if made_with.get(key) != wanted[key]]
             raise ValueError(
-                f"The records in {directory} were made with another tokenizer. Received: a tokenizer "
-                f"with {wanted}; {path} says {made_with}. Remedy: give the directory of the tokenizer "
-                "that made the records, or make them again with bin/make_pretraining_data.py."
+                f"The records in {directory} were made with another tokenizer. Received: "
+                + ", ".join(f"{key}={wanted[key]}" for key in differing)
+                + f"; {path} says "
+                + ", ".join(f"{key}={made_with.get(key)}" for key in differing)
+                + ". Remedy: give the tokenizer that made the records, or make them again with "
+                "bin/make_pretraining_data.py."
             )
 
 
@@ -226,8 +230,9 @@ def _unparsable(file: str, first: int, raw: tf.Tensor) -> ValueError:
             number = first + offset
             break
     return ValueError(
-        f"{file}, record {number}: not a token record (a tf.train.Example with document_id, token_ids "
-        "and sentence_lengths). Remedy: make the records with bin/make_pretraining_data.py."
+        f"{file}, record {number}: not a token record (a tf.train.Example with document_id, "
+        "token_ids and sentence_lengths). Remedy: make the records with "
+        "bin/make_pretraining_data.py."
     )
 
 

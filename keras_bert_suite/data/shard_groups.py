@@ -96,7 +96,8 @@ class ShardGroups:
         self._sizes = [os.path.getsize(file) for file in self._files]
         if not self._files:
             raise ValueError(
-                f"The shards hold no record. Received: {len(files)} empty files, such as {files[0]}."
+                f"The shards hold no record. Received: {len(files)} empty files, such as "
+                f"{files[0]}."
             )
         self._seed = seed
         self._vocab_size = vocab_size

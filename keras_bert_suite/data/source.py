@@ -64,7 +64,8 @@ def replica_batch_size(
     if num_pipelines < 1 or replicas_per_pipeline < 1:
         raise ValueError(
             "num_pipelines and replicas_per_pipeline must be at least 1. "
-            f"Received: num_pipelines={num_pipelines}, replicas_per_pipeline={replicas_per_pipeline}."
+            f"Received: num_pipelines={num_pipelines}, "
+            f"replicas_per_pipeline={replicas_per_pipeline}."
         )
     if not 0 <= pipeline < num_pipelines:
         raise ValueError(

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def unigram_entropy(batches: Iterable[Mapping[str, Any]], *, token_counts: Any) -> float:
-    """Gives the cross-entropy of the prediction targets under the training text's unigrams, in nats.
+    """Gives the cross-entropy of prediction targets under the training text's unigrams, in nats.
 
     It is the mean over all predictions that count of -ln p(target), with p(token) =
     (count of the token in the training text + 1) / (tokens of the training text + vocabulary size).
@@ -43,8 +43,8 @@ def unigram_entropy(batches: Iterable[Mapping[str, Any]], *, token_counts: Any) 
         ids, weights = _targets(batch)
         if ids.size and not 0 <= ids.min() <= ids.max() < counts.size:
             raise ValueError(
-                f"A prediction id lies outside the vocabulary of token_counts ({counts.size} tokens). "
-                f"Received: ids in [{ids.min()}, {ids.max()}]. Remedy: count with the same tokenizer."
+                f"A prediction id lies outside token_counts ({counts.size} tokens). Received: "
+                f"ids in [{ids.min()}, {ids.max()}]. Remedy: count with the same tokenizer."
             )
         total += float(np.sum(surprisals[ids] * weights))
         weight += float(np.sum(weights))
