@@ -43,8 +43,9 @@ def test_masks_differ_between_replicas():
     script = """
         import tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] *
-        2) from keras_bert_suite.layers.dropout import Dropout
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, two)
+        from keras_bert_suite.layers.dropout import Dropout
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
             layer = Dropout(0.5, seed=0)
