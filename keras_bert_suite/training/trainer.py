@@ -255,21 +255,13 @@ class _Loop:
 def _built_optimizer(model, strategy):
     """The model's optimizer with its variables, which must live under the strategy."""
     optimizer = model.optimizer
+    in_scope = strategy.extended.variable_created_in_scope
+    if not all(in_scope(v.value) for v in [optimizer.iterations, *model.trainable_variables]):
+        raise ValueError(
+            "The model or its optimizer was made outside the strategy's scope; the optimizer would "
+            "count every replica as a step. Remedy: make both inside `with strategy.scope():`."
+        )
     with strategy.scope():
         if not optimizer.built:
             optimizer.build(model.trainable_variables)
-    if not strategy.extended.variable_created_in_scope(optimizer.iterations.value):
-        raise ValueError(
-            "The optimizer was made outside the strategy's scope and would count every replica as a "
-            "step. Remedy: make model and optimizer inside `with strategy.scope():`."
-        )
-    if not all(
-        strategy.extended.variable_created_in_scope(v.value) for v in model.trainable_variables
-    ):
-        raise ValueError(
-            "The model was made outside the strategy's scope. Remedy: make model and optimizer "
-            "inside `with strategy.scope():`."
-        )
     return optimizer
-
-

@@ -80,13 +80,15 @@ class RandomSource:
         return tf.data.Dataset.from_generator(generate, output_signature=spec)
 
 
-def tiny_model(strategy, *, dropout=0.0, precision="float32", seed=1, num_steps=20, **options):
-    """A compiled BERT of 2 layers, 16 wide; `options` go to compile or make_optimizer."""
+def tiny_model(
+    strategy, *, dropout=0.0, precision="float32", seed=1, num_steps=20, num_layers=2, **options
+):
+    """A compiled BERT, 16 wide; `options` go to compile or make_optimizer."""
     compile_options = {k: options.pop(k) for k in ("micro_batches", "jit_compile") if k in options}
     config = EncoderConfig(
         vocab_size=VOCABULARY,
         hidden_size=16,
-        num_layers=2,
+        num_layers=num_layers,
         num_heads=2,
         intermediate_size=32,
         max_positions=LENGTH,
