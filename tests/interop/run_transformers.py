@@ -1,0 +1,69 @@
+"""Runs transformers on a model directory; started by test_transformers.py in torch's own environment.
+
+    python run_transformers.py forward DIRECTORY CLASS INPUTS.npz OUTPUTS.npz
+    python run_transformers.py make DIRECTORY CLASS CONFIG.json
+    python run_transformers.py tokenize DIRECTORY TEXTS.json IDS.json
+    python run_transformers.py convert PYTORCH_MODEL.bin MODEL.safetensors
+
+`forward` prints the loading report as JSON: transformers' missing, unexpected and mismatched keys.
+"""
+
+import json
+import sys
+
+import numpy as np
+import torch
+import transformers
+from safetensors.torch import save_file
+
+
+def forward(directory, class_name, inputs_path, outputs_path):
+    cls = getattr(transformers, class_name)
+    model, report = cls.from_pretrained(directory, output_loading_info=True)
+    model.eval()
+    inputs = {name: torch.tensor(value) for name, value in np.load(inputs_path).items()}
+    with torch.no_grad():
+        outputs = model(**inputs, output_hidden_states=True)
+    arrays = {k: v.numpy() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
+    arrays["hidden_states"] = np.stack([state.numpy() for state in outputs.hidden_states])
+    np.savez(outputs_path, **arrays)
+    id2label = {str(key): value for key, value in model.config.id2label.items()}
+    keys = ("missing_keys", "unexpected_keys", "mismatched_keys")
+    print(json.dumps({**{k: sorted(report[k]) for k in keys}, "id2label": id2label}))
+
+
+def make(directory, class_name, config_path):
+    with open(config_path, encoding="utf-8") as file:
+        config = transformers.BertConfig(**json.load(file))
+    torch.manual_seed(0)
+    model = getattr(transformers, class_name)(config)
+    for parameter in model.parameters():  # transformers starts biases at 0 and norms at 1
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(directory)
+
+
+def tokenize(directory, texts_path, ids_path):
+    with open(texts_path, encoding="utf-8") as file:
+        texts, pairs = json.load(file)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    encoded = tokenizer(texts, pairs, truncation="longest_first", max_length=24)
+    slow = transformers.BertTokenizer.from_pretrained(directory)
+    specials = [tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id]
+    specials += [tokenizer.mask_token_id, tokenizer.unk_token_id]
+    answer = {
+        "input_ids": encoded["input_ids"],
+        "token_type_ids": encoded["token_type_ids"],
+        "slow_input_ids": slow(texts, pairs, truncation="longest_first", max_length=24)["input_ids"],
+        "specials": specials,
+    }
+    with open(ids_path, "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
+def convert(source, target):
+    tensors = torch.load(source, map_location="cpu", weights_only=True)
+    save_file({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, target)
+
+
+if __name__ == "__main__":
+    {f.__name__: f for f in (forward, make, tokenize, convert)}[sys.argv[1]](*sys.argv[2:])
