@@ -1,0 +1,183 @@
+"""The versions of one model: found on the disk, loaded, served, unloaded."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tensorflow_serving.apis import get_model_status_pb2
+
+from keras_bert_suite.serving.server import warmup_replay
+from keras_bert_suite.serving.server.config import ModelSettings
+from keras_bert_suite.serving.server.errors import ServingError, as_serving_error, not_found
+from keras_bert_suite.serving.server.servable import Servable
+
+_State = get_model_status_pb2.ModelVersionStatus.State
+_log = logging.getLogger(__name__)
+
+Load = Callable[..., Servable]
+
+
+@dataclasses.dataclass(kw_only=True)
+class _Version:
+    path: Path
+    state: int = _State.Value("START")
+    error: ServingError | None = None
+    servable: Servable | None = None
+    fingerprint: tuple | None = None
+
+
+class Model:
+    """One model's versions.
+
+    Args:
+      settings: where the versions are and which to serve.
+      load: called with (path, name=, version=); gives a Servable or raises.
+    """
+
+    def __init__(self, settings: ModelSettings, *, load: Load):
+        self.settings = settings
+        self._load = load
+        self._versions: dict[int, _Version] = {}
+        self._lock = threading.Lock()
+
+    def reconcile(self) -> None:
+        """Brings what is served in line with the disk and the version policy.
+
+        New versions load before old ones unload, and when none of the wanted versions can be
+        loaded the old ones stay. A version that failed is tried again once its files change. A
+        base path that shows no version at all changes nothing: what is loaded goes on.
+        """
+        paths = find_versions(self.settings.base_path)
+        aspired = self.settings.aspired(set(paths))
+        if not aspired:
+            return
+        for version in sorted(aspired):
+            self._bring_up(version, paths[version])
+        if any(self.available(version) for version in aspired):
+            for version in set(self._versions) - aspired:
+                self._bring_down(version)
+
+    def available(self, version: int) -> bool:
+        with self._lock:
+            entry = self._versions.get(version)
+            return entry is not None and entry.servable is not None
+
+    def available_versions(self) -> list[int]:
+        """The versions that answer requests, ascending."""
+        with self._lock:
+            return sorted(v for v, entry in self._versions.items() if entry.servable)
+
+    def first_error(self) -> ServingError | None:
+        """Why a version could not be loaded, the newest first; None when all could."""
+        with self._lock:
+            failed = [v for v, entry in self._versions.items() if entry.error]
+            return self._versions[max(failed)].error if failed else None
+
+    @contextlib.contextmanager
+    def lease(self, version: int | None) -> Iterator[Servable]:
+        """The servable of a version, or of the newest for None, kept open inside the block.
+
+        Raises:
+          ServingError: NOT_FOUND.
+        """
+        name = self.settings.name
+        wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+        while True:
+            with self._lock:
+                loaded = {v: e.servable for v, e in self._versions.items() if e.servable}
+            number = max(loaded, default=None) if version is None else version
+            servable = loaded.get(number)
+            if servable is None:
+                raise not_found(f"Servable not found for request: {wanted}")
+            with servable.lease() as leased:
+                if leased is not None:  # else it was unloaded between the two locks
+                    yield leased
+                    return
+
+    def fill_status(self, response, *, version: int | None) -> None:
+        """Adds the states of all versions, or of one, to a GetModelStatusResponse.
+
+        Raises:
+          ServingError: NOT_FOUND, the version (or any version) is unknown.
+        """
+        with self._lock:
+            entries = {v: (e.state, e.error) for v, e in self._versions.items()}
+        name = self.settings.name
+        if version is not None:
+            if version not in entries:
+                raise not_found(f"Could not find version {version} of model {name}")
+            entries = {version: entries[version]}
+        if not entries:
+            raise not_found(f"Could not find any versions of model {name}")
+        for number in sorted(entries, reverse=True):
+            state, error = entries[number]
+            status = response.model_version_status.add()
+            status.version, status.state = number, state
+            status.status.SetInParent()
+            if error is not None:
+                status.status.error_code = error.code.value[0]
+                status.status.error_message = error.message
+
+    def close(self) -> None:
+        """Unloads every version once its requests are answered."""
+        for version in list(self._versions):
+            self._bring_down(version)
+
+    def _bring_up(self, version: int, path: Path) -> None:
+        fingerprint = _fingerprint(path)
+        with self._lock:
+            entry = self._versions.get(version)
+            if entry and (entry.servable or entry.fingerprint == fingerprint):
+                return
+            entry = _Version(path=path, state=_State.Value("LOADING"), fingerprint=fingerprint)
+            self._versions[version] = entry
+        servable, error = None, None
+        try:
+            servable = self._load(path, name=self.settings.name, version=version)
+            warmup_replay.replay(servable)
+        except Exception as raised:  # whatever a SavedModel may raise must not end the server
+            if servable is not None:
+                servable.retire()
+            servable, error = None, as_serving_error(raised)
+            _log.error("Cannot load %s: %s", path, error.message)
+        with self._lock:
+            entry.servable, entry.error = servable, error
+            entry.state = _State.Value("AVAILABLE" if servable else "END")
+        if servable:
+            _log.info("Loaded model %s version %d", self.settings.name, version)
+
+    def _bring_down(self, version: int) -> None:
+        with self._lock:
+            entry = self._versions[version]
+            servable, entry.servable = entry.servable, None
+            entry.state, entry.fingerprint = _State.Value("END"), None
+            if not servable:
+                del self._versions[version]
+        if servable:
+            servable.retire()
+            _log.info("Unloaded model %s version %d", self.settings.name, version)
+
+
+def find_versions(base_path: Path) -> dict[int, Path]:
+    """The version directories under a base path: those named by an integer, 00000123 as 123."""
+    found: dict[int, Path] = {}
+    with contextlib.suppress(OSError), os.scandir(base_path) as entries:
+        for entry in entries:
+            if entry.name.isascii() and entry.name.isdigit() and entry.is_dir():
+                found[int(entry.name)] = Path(entry.path)
+    return found
+
+
+def _fingerprint(path: Path) -> tuple:
+    """Changes when a version's SavedModel is put there anew."""
+    try:
+        stat = (path / "saved_model.pb").stat()
+    except OSError:
+        return ()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

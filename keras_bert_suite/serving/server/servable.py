@@ -1,0 +1,207 @@
+"""One loaded version of one model: a session, its signatures, and the leases on it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  (registers the ops of tokenizing graphs)
+
+from keras_bert_suite.serving.server.errors import invalid_argument, resource_exhausted
+
+# Each set of fetched outputs is compiled once; a client chooses the set by its output filter.
+_MAX_CALLABLES = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Port:
+    """One input or output of a signature.
+
+    Attributes:
+      tensor: the name in the graph, `serving_default_text:0`.
+      dtype: the type.
+      shape: the sizes, None for any; None as a whole for any rank.
+    """
+
+    tensor: str
+    dtype: tf.DType
+    shape: tuple[int | None, ...] | None
+
+    def check(self, array: np.ndarray, *, alias: str, index: int) -> None:
+        """Refuses an array of another type, rank or fixed size before it reaches the graph.
+
+        Raises:
+          ServingError: INVALID_ARGUMENT.
+        """
+        dtype = tf.string if array.dtype == object else tf.dtypes.as_dtype(array.dtype)
+        if dtype != self.dtype:
+            raise invalid_argument(
+                f"Expects arg[{index}] to be {self.dtype.name} but {dtype.name} is provided"
+            )
+        if self.shape is None:
+            return
+        fits = len(self.shape) == array.ndim and all(
+            wanted in (None, size) for wanted, size in zip(self.shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = ",".join("?" if size is None else str(size) for size in self.shape)
+            raise invalid_argument(
+                f'Input "{alias}" must have shape [{wanted}]. Received: {list(array.shape)}'
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signature:
+    """A named way to run the graph; `inputs` and `outputs` map aliases to ports, sorted."""
+
+    name: str
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunLimits:
+    """Bounds on the memory that requests can claim, for a whole server.
+
+    Attributes:
+      max_batch_rows: the largest size of the first dimension of an input.
+      concurrency: how many runs go on at once; others wait their turn.
+    """
+
+    max_batch_rows: int = 1024
+    concurrency: threading.Semaphore = dataclasses.field(
+        default_factory=lambda: threading.Semaphore(4)
+    )
+
+
+class Servable:
+    """A SavedModel version in a session of its own.
+
+    Args:
+      path: the version directory.
+      name: the model's name.
+      version: the version's number.
+      limits: bounds on a run.
+
+    Raises:
+      OSError or tf.errors.OpError: the directory holds no SavedModel that can be loaded.
+    """
+
+    def __init__(self, path: Path, *, name: str, version: int, limits: RunLimits | None = None):
+        self.path, self.name, self.version = path, name, version
+        self._limits = limits or RunLimits()
+        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self._callables: dict[tuple, object] = {}
+        self._lock = threading.Lock()
+        self._leases, self._retired = 0, False
+        try:
+            with self._session.graph.as_default():
+                meta_graph = tf.compat.v1.saved_model.load(
+                    self._session, [tf.saved_model.SERVING], str(path)
+                )
+        except BaseException:
+            self._session.close()
+            raise
+        # The protos as they are, for GetModelMetadata; init ops are no signatures.
+        self.signature_defs = {
+            key: value
+            for key, value in meta_graph.signature_def.items()
+            if not key.startswith("__saved_model")
+        }
+        self.signatures = {
+            key: _signature(key, value) for key, value in self.signature_defs.items()
+        }
+
+    def run(
+        self, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """The arrays of the named outputs.
+
+        Args:
+          signature: one of `self.signatures`.
+          inputs: an array for each of the signature's inputs; strings as objects.
+          outputs: aliases of outputs, without duplicates.
+
+        Raises:
+          ServingError: an input does not fit the signature, or has too many rows.
+          tf.errors.OpError: the graph refuses the input.
+        """
+        for index, (alias, port) in enumerate(signature.inputs.items()):
+            port.check(inputs[alias], alias=alias, index=index)
+        self._check_rows(inputs)
+        fetched = tuple(sorted(outputs))
+        function = self._callable(signature, fetched)
+        with self._limits.concurrency:
+            arrays = function(*(inputs[alias] for alias in signature.inputs))
+        return dict(zip(fetched, map(np.asarray, arrays), strict=True))
+
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[Servable | None]:
+        """Keeps the session open inside the block; yields None when it is closed already."""
+        with self._lock:
+            alive = not self._retired
+            self._leases += alive
+        try:
+            yield self if alive else None
+        finally:
+            if alive:
+                self._release()
+
+    def retire(self) -> None:
+        """Closes the session as soon as the last lease ends; new leases are refused."""
+        with self._lock:
+            self._retired = True
+            idle = self._leases == 0
+        if idle:
+            self._close()
+
+    def _release(self) -> None:
+        with self._lock:
+            self._leases -= 1
+            last = self._retired and self._leases == 0
+        if last:
+            self._close()
+
+    def _close(self) -> None:
+        self._callables.clear()
+        self._session.close()
+
+    def _check_rows(self, inputs: Mapping[str, np.ndarray]) -> None:
+        for alias, array in inputs.items():
+            if array.ndim and array.shape[0] > self._limits.max_batch_rows:
+                raise resource_exhausted(
+                    f'Input "{alias}" has {array.shape[0]} rows, more than the limit of '
+                    f"{self._limits.max_batch_rows}; send it in parts"
+                )
+
+    def _callable(self, signature: Signature, outputs: tuple[str, ...]):
+        key = (signature.name, outputs)
+        with self._lock:
+            if key not in self._callables:
+                if len(self._callables) >= _MAX_CALLABLES:
+                    self._callables.clear()
+                self._callables[key] = self._session.make_callable(
+                    [signature.outputs[alias].tensor for alias in outputs],
+                    feed_list=[port.tensor for port in signature.inputs.values()],
+                )
+            return self._callables[key]
+
+
+def _signature(name: str, definition) -> Signature:
+    return Signature(
+        name=name,
+        inputs={alias: _port(definition.inputs[alias]) for alias in sorted(definition.inputs)},
+        outputs={alias: _port(definition.outputs[alias]) for alias in sorted(definition.outputs)},
+    )
+
+
+def _port(info) -> Port:
+    shape = None
+    if not info.tensor_shape.unknown_rank:
+        shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+    return Port(tensor=info.name, dtype=tf.dtypes.as_dtype(info.dtype), shape=shape)
