@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from keras_bert_suite.config import EncoderConfig
     from keras_bert_suite.data.bucketing import RaggedFeatures
     from keras_bert_suite.models.heads.head import Head
     from keras_bert_suite.text.tokenizer import Tokenizer
@@ -81,8 +82,8 @@ class Task(Choice, abc.ABC, Generic[Example]):
     # Outputs -> answers
 
     @abc.abstractmethod
-    def head(self) -> Head:
-        """A fresh head of the model for a fitted task; it owns the loss."""
+    def head(self, config: EncoderConfig, *, dtype: Any = None) -> Head:
+        """A fresh head for an encoder of this config; it owns the loss. The task is fitted."""
 
     @abc.abstractmethod
     def decode(

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Answers JSON lines with a fine-tuned model.
+
+    bin/predict.py --model_dir=tuned/ --input=questions.jsonl --output=answers.jsonl
+    echo '{"text": "Where is my card?"}' | bin/predict.py --model_dir=tuned/
+
+Each line in is an object with the fields the model was trained on (`text`, or `text_a` and `text_b`,
+or the column names of the training file). Each line out is the same object with a "prediction" added
+(an input field of this name is replaced). Nothing but JSON lines goes to stdout. A line that cannot be
+answered stops the run with its number; --output then stays as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+
+from absl import flags
+
+from keras_bert_suite import cli
+from keras_bert_suite.files import atomic_write
+from keras_bert_suite.tasks.task import Task
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "What bin/finetune.py wrote.", required=True)
+_INPUT = flags.DEFINE_string("input", "-", "JSON lines; - is stdin.")
+_OUTPUT = flags.DEFINE_string("output", "-", "JSON lines; - is stdout.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples computed at once.")
+_LINES_AT_A_TIME = flags.DEFINE_integer(
+    "lines_at_a_time",
+    1024,
+    "Lines that are read before they are answered together; 1 answers each line as it comes.",
+    lower_bound=1,
+)
+_SEQUENCE_LENGTH = flags.DEFINE_integer(
+    "sequence_length", None, "Most tokens of an example (default: that of the training)."
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
+)
+_TASK_OPTIONS = Task.define_flags(adjustable_only=True)
+
+
+def main(argv):
+    del argv
+    from keras_bert_suite.training.prediction import Predictor, predict_lines
+
+    predictor = Predictor.load(
+        _MODEL_DIR.value,
+        options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
+        sequence_length=_SEQUENCE_LENGTH.value,
+        precision=_PRECISION.value,
+        batch_size=_BATCH_SIZE.value,
+    )
+    from_stdin, to_stdout = _INPUT.value == "-", _OUTPUT.value == "-"
+    source = "stdin" if from_stdin else _INPUT.value
+    count = 0
+    with contextlib.ExitStack() as stack:
+        lines = sys.stdin.buffer if from_stdin else stack.enter_context(open(source, "rb"))
+        out = sys.stdout if to_stdout else stack.enter_context(atomic_write(_OUTPUT.value))
+        answers = predict_lines(
+            predictor, lines, source=source, lines_at_a_time=_LINES_AT_A_TIME.value
+        )
+        for count, answer in enumerate(answers, start=1):
+            out.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            if to_stdout and count % _LINES_AT_A_TIME.value == 0:
+                out.flush()
+    where = "" if to_stdout else f" and written to {_OUTPUT.value}"
+    print(f"{count:,} lines of {source} answered{where}.", file=sys.stderr)
+
+
+def run():
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

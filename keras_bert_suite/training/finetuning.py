@@ -1,0 +1,329 @@
+"""Fine-tuning: an encoder, a task and a tuning method become a model directory with a score."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_bert_suite import __version__
+from keras_bert_suite.checkpoints.model_directory import (
+    load_encoder,
+    load_model,
+    load_tokenizer,
+    read_encoder_config,
+    save_model,
+    write_json,
+)
+from keras_bert_suite.config import EncoderConfig
+from keras_bert_suite.data.bucketing import BucketedSource, RaggedFeatures
+from keras_bert_suite.files import atomic_write
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.models.encoder import Encoder
+from keras_bert_suite.tasks.bad_rows import BadRows
+from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.training.best_on_dev import BestOnDev
+from keras_bert_suite.training.optimizers import make_optimizer
+from keras_bert_suite.training.precision import policy_name
+from keras_bert_suite.training.prediction import Predictor, check_sequence_length
+from keras_bert_suite.training.strategies import is_chief, make_strategy
+from keras_bert_suite.training.trainer import Trainer, TrainingResult
+from keras_bert_suite.tuning.method import TuningMethod
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """What a fine-tuning run is told.
+
+    Attributes:
+      task: not yet fitted; the training file fits it.
+      tuning: the tuning method.
+      init_from: model directory of the encoder and the tokenizer.
+      from_scratch: take the config and the tokenizer of `init_from` but fresh weights.
+      train_file, dev_file: of the task; without a dev file the last weights are kept.
+      output_dir: gets the model directory and, under checkpoints/, the training state.
+      epochs: passes over the training file; None takes the tuning method's.
+      learning_rate: the peak; None takes the tuning method's.
+      batch_size: rows of an optimizer step, over all replicas.
+      sequence_length: tokens of the longest row, special tokens included; longer ones are cut.
+      warmup_fraction: share of the steps in which the rate rises.
+      weight_decay, clip_norm: of the optimizer.
+      seed: of the head, the dropout and the order of the rows.
+      strategy: of `training/strategies.py`; precision: of `training/precision.py`.
+      skip_bad_rows: count rows that cannot be used instead of stopping.
+      checkpoint_every: steps between two training states; None saves one an epoch.
+
+    Raises:
+      ValueError: a number out of range, or an output_dir that is init_from.
+    """
+
+    task: Task
+    tuning: TuningMethod
+    init_from: str
+    train_file: str
+    output_dir: str
+    dev_file: str | None = None
+    from_scratch: bool = False
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int = 32
+    sequence_length: int = 128
+    warmup_fraction: float = 0.1
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    seed: int = 0
+    strategy: str = "one_device"
+    precision: str = "float32"
+    skip_bad_rows: bool = False
+    checkpoint_every: int | None = None
+
+    def __post_init__(self):
+        chosen = {
+            "epochs": self.tuning.default_epochs,
+            "learning_rate": self.tuning.default_learning_rate,
+        }
+        for name, default in chosen.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        for name in ("epochs", "learning_rate", "batch_size", "sequence_length"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"--{name} must be positive. Received: {getattr(self, name)}.")
+        if not 0 <= self.warmup_fraction < 1:
+            raise ValueError(
+                f"--warmup_fraction must be in [0, 1). Received: {self.warmup_fraction}."
+            )
+        if self.seed < 0:
+            raise ValueError(f"--seed must not be negative. Received: {self.seed}.")
+        if Path(self.output_dir).resolve() == Path(self.init_from).resolve():
+            raise ValueError(
+                "--output_dir must not be --init_from: the result would overwrite the model it "
+                f"began with. Received: {self.output_dir} for both."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {"task": self.task.to_config(), "tuning": self.tuning.to_config()}
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneResult:
+    """What a run came to.
+
+    Attributes:
+      training: of the Trainer; `training.interrupted` tells that there is no model yet.
+      task: fitted.
+      metrics: the dev file's numbers for the weights kept; None without a dev file, when
+        interrupted, and on workers that are not the chief.
+    """
+
+    training: TrainingResult
+    task: Task
+    metrics: dict[str, Any] | None
+
+    def summary(self, settings: FinetuneSettings) -> str:
+        """What was reached, what was written where, and what to do next."""
+        score = "no dev file"
+        if self.metrics:
+            best_by = self.task.best_by
+            score = f"dev {best_by} {self.metrics[best_by]:.4f}"
+        return (
+            f"{settings.task.name}, {settings.tuning.name} tuning: {score} after "
+            f"{self.training.step:,} steps ({self.training.seconds:,.0f} s, "
+            f"{self.training.tokens_per_second:,.0f} tokens/s). The model directory is "
+            f"{settings.output_dir}. Next: bin/evaluate.py --model_dir={settings.output_dir} "
+            "--data_file=FILE --output_dir=DIR, or bin/export_model.py "
+            f"--model_dir={settings.output_dir} --export_dir=DIR"
+        )
+
+
+def finetune(
+    settings: FinetuneSettings, *, say: Callable[[str], None] = lambda line: None
+) -> FinetuneResult:
+    """Fine-tunes, keeps the weights that are best on the dev file, writes the model directory.
+
+    The same settings and output_dir go on from the newest training state, to the same weights as a
+    run that was never interrupted.
+
+    Args:
+      settings: of the run.
+      say: takes lines for people while the run is prepared.
+
+    Raises:
+      ValueError: a file, the model directory or a number that cannot be used.
+      OSError: something could not be read or written.
+    """
+    strategy = make_strategy(settings.strategy)
+    config = read_encoder_config(settings.init_from)
+    check_sequence_length(settings.sequence_length, max_positions=config.max_positions)
+    data = _Data(settings, say=say)
+    source = BucketedSource(
+        data.features,
+        global_batch_size=settings.batch_size,
+        seed=settings.seed,
+        padded_lengths=_static_lengths(settings),
+    )
+    num_steps = settings.epochs * source.steps_per_epoch
+    with strategy.scope():
+        model = _compiled_model(settings, config, data.task, num_steps=num_steps)
+    best = _best_on_dev(settings, model, data) if data.dev_examples and is_chief(strategy) else None
+    trainer = Trainer(
+        model=model,
+        source=source,
+        strategy=strategy,
+        num_steps=num_steps,
+        output_dir=settings.output_dir,
+        checkpoint_every=settings.checkpoint_every or source.steps_per_epoch,
+        keep_checkpoints=1,
+        log_every=max(10, num_steps // 20),
+        evaluate=best,
+        evaluate_every=source.steps_per_epoch if best else None,
+        settings=_compared(settings),
+    )
+    say(
+        f"{num_steps:,} steps of {settings.batch_size} examples ({settings.epochs} epochs); "
+        f"{sum(math.prod(v.shape) for v in model.trainable_variables):,} weights learn"
+    )
+    training = trainer.run()
+    if training.step < num_steps or not is_chief(strategy):
+        return FinetuneResult(training, data.task, None)
+    if best and best.evaluated_step != num_steps:  # a signal came during the last step
+        best(num_steps)
+    metrics = _write(settings, data, model=model, best=best, training=training)
+    return FinetuneResult(training, data.task, metrics)
+
+
+class _Data:
+    """The files of a run, read and tokenized."""
+
+    def __init__(self, settings: FinetuneSettings, *, say: Callable[[str], None]):
+        self.tokenizer = load_tokenizer(settings.init_from)
+        self.bad_rows = BadRows(skip=settings.skip_bad_rows)
+        self.task, examples = settings.task.fit(settings.train_file, bad_rows=self.bad_rows)
+        self.num_train = len(examples)
+        self.dev_examples = []
+        if settings.dev_file:
+            self.dev_examples = self.task.read(settings.dev_file, bad_rows=self.bad_rows)
+        self.features: RaggedFeatures = self.task.features(
+            examples, self.tokenizer, max_length=settings.sequence_length
+        )
+        say(
+            f"{settings.train_file}: {self.num_train:,} examples of mean length "
+            f"{self.features.lengths.mean():.0f} tokens, {self.features.num_truncated} of them cut "
+            f"to {settings.sequence_length}"
+        )
+        if self.bad_rows.messages:
+            say(
+                f"{len(self.bad_rows.messages)} bad rows skipped, the first: "
+                f"{self.bad_rows.messages[0]}"
+            )
+
+
+def _compiled_model(
+    settings: FinetuneSettings, config: EncoderConfig, task: Task, *, num_steps: int
+) -> BertModel:
+    """The model to train with its optimizer; call it inside the strategy's scope."""
+    keras.utils.set_random_seed(settings.seed)
+    policy = policy_name(settings.precision)
+    if settings.from_scratch:
+        encoder = Encoder(config, dtype=policy)
+    else:
+        encoder = load_encoder(settings.init_from, dtype=policy)
+    head = task.head(config, dtype=policy)
+    model = settings.tuning.apply(BertModel(encoder, [head], dtype=policy))
+    model.compile(
+        optimizer=make_optimizer(
+            learning_rate=settings.learning_rate,
+            num_steps=num_steps,
+            warmup_steps=int(settings.warmup_fraction * num_steps),
+            weight_decay=settings.weight_decay,
+            clip_norm=settings.clip_norm,
+            precision=settings.precision,
+        )
+    )
+    return model
+
+
+def _best_on_dev(settings: FinetuneSettings, model: BertModel, data: _Data) -> BestOnDev:
+    return BestOnDev(
+        _predictor(settings, model, data),
+        data.dev_examples,
+        directory=Path(settings.output_dir) / "checkpoints" / "best_on_dev",
+        settings=_compared(settings),
+    )
+
+
+def _predictor(settings: FinetuneSettings, model: BertModel, data: _Data) -> Predictor:
+    return Predictor(
+        model,
+        task=data.task,
+        tokenizer=data.tokenizer,
+        sequence_length=settings.sequence_length,
+        batch_size=settings.batch_size,
+    )
+
+
+def _write(
+    settings: FinetuneSettings,
+    data: _Data,
+    *,
+    model: BertModel,
+    best: BestOnDev | None,
+    training: TrainingResult,
+) -> dict[str, Any] | None:
+    """Writes the model directory and what stands beside it; gives the dev file's numbers."""
+    output_dir, metrics = Path(settings.output_dir), None
+    if best:
+        model = load_model(best.directory, dtype=policy_name(settings.precision))
+        predictions = _predictor(settings, model, data).predict(
+            data.dev_examples, features=best.features
+        )
+        metrics = data.task.score(predictions, data.dev_examples)
+        with atomic_write(output_dir / "dev_predictions.jsonl") as file:
+            for prediction in predictions:
+                file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+        write_json(output_dir, "metrics.json", metrics)
+    run = {
+        "settings": settings.to_json(),
+        "keras_bert_suite_version": __version__,
+        "num_train_examples": data.num_train,
+        "num_train_truncated": data.features.num_truncated,
+        "num_bad_rows": len(data.bad_rows.messages),
+        "num_steps": training.step,
+        "best_step": best.step if best else training.step,
+        "seconds_of_last_part": training.seconds,
+        "tokens_per_second": training.tokens_per_second,
+    }
+    write_json(output_dir, "training.json", run)
+    save_model(
+        settings.tuning.merge(model),
+        output_dir,
+        tokenizer=data.tokenizer,
+        extra={
+            "task": data.task.to_config(),
+            "tuning": settings.tuning.to_config(),
+            "sequence_length": settings.sequence_length,
+        },
+    )
+    return metrics
+
+
+def _compared(settings: FinetuneSettings) -> dict[str, Any]:
+    """What must be the same when a run is resumed: all but the places it writes to and how often."""
+    values = json.loads(json.dumps(settings.to_json()))
+    return {k: v for k, v in values.items() if k not in ("output_dir", "checkpoint_every")}
+
+
+def _static_lengths(settings: FinetuneSettings) -> list[int] | None:
+    """The lengths to pad to on a TPU, which compiles anew for each shape; None elsewhere."""
+    if settings.strategy != "tpu":
+        return None
+    lengths = [32]
+    while lengths[-1] < settings.sequence_length:
+        lengths.append(2 * lengths[-1])
+    return [*lengths[:-1], settings.sequence_length]

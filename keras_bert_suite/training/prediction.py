@@ -1,0 +1,197 @@
+"""Answers of a fine-tuned model: the one path that fine-tuning, evaluation and prediction share."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
+from keras_bert_suite.data.bucketing import RaggedFeatures, evaluation_batches
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.tasks.bad_rows import BadRows
+from keras_bert_suite.tasks.table_files import parse_json_line
+from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.text.tokenizer import Tokenizer
+from keras_bert_suite.training.precision import policy_name
+
+
+class Predictor:
+    """A model that answers a task's examples.
+
+    Args:
+      model: with the task's head.
+      task: fitted.
+      tokenizer: the model's.
+      sequence_length: tokens of the longest row; longer ones are cut.
+      batch_size: rows computed at once.
+
+    Raises:
+      ValueError: a batch size below 1, or a sequence length beyond the model's positions.
+    """
+
+    def __init__(
+        self,
+        model: BertModel,
+        *,
+        task: Task,
+        tokenizer: Tokenizer,
+        sequence_length: int,
+        batch_size: int = 32,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
+        check_sequence_length(sequence_length, max_positions=model.encoder.config.max_positions)
+        self.model, self.task, self.tokenizer = model, task, tokenizer
+        self.sequence_length, self.batch_size = sequence_length, batch_size
+        self._answers = tf.function(
+            lambda batch: task.decode(model(batch, training=False), batch), autograph=False
+        )
+
+    @classmethod
+    def load(
+        cls,
+        model_dir: str | os.PathLike,
+        *,
+        options: Mapping[str, Any] | None = None,
+        sequence_length: int | None = None,
+        precision: str = "float32",
+        batch_size: int = 32,
+    ) -> Predictor:
+        """Reads what fine-tuning wrote.
+
+        Args:
+          model_dir: the model directory.
+          options: of the task, told anew (other columns, for instance); None values are left out.
+          sequence_length: None takes that of the training.
+          precision: of `training/precision.py`.
+          batch_size: rows computed at once.
+
+        Raises:
+          ValueError: the directory holds no task, or is damaged; an option that does not apply.
+        """
+        own = read_config(model_dir).get("keras_bert_suite", {})
+        if "task" not in own:
+            raise ValueError(
+                f"{model_dir} was not fine-tuned for a task: its config.json names none. "
+                f"Run bin/finetune.py --init_from={model_dir} first."
+            )
+        task = Task.from_config(own["task"]).adjusted(options or {})
+        return cls(
+            load_model(model_dir, dtype=policy_name(precision)),
+            task=task,
+            tokenizer=load_tokenizer(model_dir),
+            sequence_length=sequence_length or own["sequence_length"],
+            batch_size=batch_size,
+        )
+
+    def features(self, examples: Sequence[Any]) -> RaggedFeatures:
+        """The token ids of examples, to be kept where they are needed again."""
+        return self.task.features(examples, self.tokenizer, max_length=self.sequence_length)
+
+    def predict(
+        self, examples: Sequence[Any], *, features: RaggedFeatures | None = None
+    ) -> list[dict[str, Any]]:
+        """The answers, JSON objects in the order of the examples.
+
+        Args:
+          examples: of the task, at least one.
+          features: theirs, where they were made before.
+        """
+        features = self.features(examples) if features is None else features
+        dataset, places = evaluation_batches(features, batch_size=self.batch_size)
+        # One trace for all shapes of batches: called with the batches themselves, each new shape
+        # would be traced anew.
+        answers = self._answers.get_concrete_function(dataset.element_spec)
+        parts = [{k: v.numpy() for k, v in answers(batch).items()} for batch in dataset]
+        decoded = {key: np.concatenate([part[key] for part in parts])[places] for key in parts[0]}
+        return self.task.predictions(decoded, examples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What a model made of a file with targets.
+
+    Attributes:
+      metrics: the task's numbers, and what was skipped and cut.
+      predictions: JSON objects in the file's order, without the rows skipped.
+      bad_rows: the rows skipped, as messages.
+    """
+
+    metrics: dict[str, Any]
+    predictions: list[dict[str, Any]]
+    bad_rows: list[str]
+
+
+def evaluate_file(
+    predictor: Predictor, data_file: str | Path, *, skip_bad_rows: bool = False
+) -> Evaluation:
+    """Answers a file with targets and scores the answers.
+
+    Raises:
+      ValueError: what the task's `read` raises.
+    """
+    bad_rows = BadRows(skip=skip_bad_rows)
+    examples = predictor.task.read(data_file, bad_rows=bad_rows)
+    features = predictor.features(examples)
+    predictions = predictor.predict(examples, features=features)
+    metrics = predictor.task.score(predictions, examples)
+    metrics["num_truncated"] = features.num_truncated
+    metrics["num_bad_rows"] = len(bad_rows.messages)
+    return Evaluation(metrics, predictions, bad_rows.messages)
+
+
+def predict_lines(
+    predictor: Predictor, lines: Iterable[bytes], *, source: str, lines_at_a_time: int
+) -> Iterator[dict[str, Any]]:
+    """Answers JSON lines: each object with its own fields and a "prediction".
+
+    Args:
+      predictor: the model.
+      lines: UTF-8; blank ones are passed over.
+      source: what messages call the input.
+      lines_at_a_time: so many are read before they are answered together, sorted by length.
+
+    Raises:
+      ValueError: source, line number and reason of the first line that cannot be answered.
+    """
+    records, examples = [], []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = parse_json_line(line.decode("utf-8"))
+            example = predictor.task.example(record)
+        except UnicodeDecodeError as error:
+            reason = f"byte 0x{line[error.start]:02x} is not UTF-8."
+            raise ValueError(f"{source}, line {number}: {reason}") from error
+        except ValueError as error:
+            raise ValueError(f"{source}, line {number}: {error}") from error
+        records.append(record)
+        examples.append(example)
+        if len(records) == lines_at_a_time:
+            yield from _answered(predictor, records, examples)
+            records, examples = [], []
+    if records:
+        yield from _answered(predictor, records, examples)
+
+
+def check_sequence_length(sequence_length: int, *, max_positions: int) -> None:
+    """Raises ValueError unless the model has a position for every token of the longest row."""
+    if sequence_length > max_positions:
+        raise ValueError(
+            f"--sequence_length must not exceed the model's max_positions, {max_positions}. "
+            f"Received: {sequence_length}."
+        )
+
+
+def _answered(
+    predictor: Predictor, records: Sequence[dict[str, Any]], examples: Sequence[Any]
+) -> Iterator[dict[str, Any]]:
+    for record, answer in zip(records, predictor.predict(examples), strict=True):
+        yield record | {"prediction": answer}
