@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Pre-trains a BERT on token records: masked words and next sentences.
+
+Example:
+  bin/pretrain.py --train_data='records/train-*' --eval_data='records/eval-*' \\
+      --tokenizer=vocabulary/ --encoder=small --num_steps=20000 --output_dir=pretrained/
+
+Hyper-parameters may stand in a JSON file under their flags' names (--config); a flag overrides it.
+The output directory becomes a model directory that finetune.py, export_model.py and Hugging Face's
+transformers read; log.jsonl and logs/ (TensorBoard) tell how it went.
+
+Ctrl-C, SIGTERM and even kill -9 lose nothing that matters: the same command goes on from the newest
+state in OUTPUT_DIR/checkpoints and ends with the weights that an uninterrupted run would have had
+(bit by bit on a CPU). Run again after the end, it says so and changes nothing.
+
+Several workers: start the command on each with TF_CONFIG and --strategy=multi_worker; the output
+directory must be on a file system that they share.
+"""
+
+from __future__ import annotations
+
+from keras_bert_suite import cli
+from keras_bert_suite.training import settings
+from keras_bert_suite.training.pretraining_settings import PretrainingSettings
+
+settings.define_flags(PretrainingSettings)
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    wanted = settings.from_flags(PretrainingSettings)
+    from keras_bert_suite.training.pretraining import pretrain
+
+    outcome = pretrain(wanted, say=print)
+    print(outcome.summary)
+    return outcome.exit_status
+
+
+def run() -> None:
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,112 @@
+"""What a pre-training run is told: every flag of bin/pretrain.py. Imports no TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from keras_bert_suite.training.settings import check_types, setting
+
+# Google's BERT warmed up for 10,000 of its 1,000,000 steps; short runs want a larger share.
+_WARMUP_SHARE, _MOST_WARMUP = 10, 10_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainingSettings:
+    """Settings of a pre-training run, checked; see `help` of each field.
+
+    Raises:
+      ValueError: a value of the wrong type or range, or two that exclude each other.
+    """
+
+    train_data: str = setting(help="Glob of token records from make_pretraining_data.py.")
+    output_dir: str = setting(
+        help="Where the model directory, the logs and the states to resume from go.", free=True
+    )
+    eval_data: str | None = setting(
+        None, help="Glob of held-out token records, to evaluate on one fixed mask.", free=True
+    )
+    tokenizer: str | None = setting(
+        None,
+        help="Directory of the tokenizer that made the records. By default --init_from's.",
+        free=True,  # its vocabulary is compared
+    )
+    encoder: str | None = setting(
+        None,
+        help="tiny, mini, small, medium, base, large, or the path of a config.json; without it "
+        "base, or the encoder of --init_from.",
+        free=True,  # its fields are compared
+    )
+    init_from: str | None = setting(
+        None, help="Model directory whose weights to start from; without it they are random."
+    )
+    masking: str = setting("token", help="What is masked together: token or whole_word.")
+    objectives: tuple[str, ...] = setting(
+        ("mlm", "nsp"), help="Objectives, separated by commas: mlm or mlm,nsp."
+    )
+    mask_fraction: float = setting(0.15, help="Share of a row's tokens to predict.")
+    max_predictions: int | None = setting(
+        None, help="Most predictions a row; by default the mask fraction of --sequence_length."
+    )
+    short_sequence_fraction: float = setting(
+        0.1, help="Share of rows planned shorter than --sequence_length."
+    )
+    sequence_length: int = setting(128, help="Tokens of the longest row, special ones included.")
+    global_batch_size: int = setting(256, help="Rows of an optimizer step, over all replicas.")
+    num_steps: int = setting(100_000, help="Optimizer steps of the whole run.")
+    learning_rate: float = setting(1e-4, help="Peak learning rate.")
+    warmup_steps: int | None = setting(
+        None, help="Steps of the linear warm-up; by default a tenth of --num_steps, at most 10000."
+    )
+    weight_decay: float = setting(0.01, help="AdamW's decay of matrices.")
+    clip_norm: float = setting(1.0, help="Largest global norm of a gradient; 0: no clipping.")
+    micro_batches: int = setting(
+        1, help="Parts in which a replica computes its batch, to save memory (accumulation)."
+    )
+    precision: str = setting("float32", help="float32, bfloat16 or float16 (mixed precision).")
+    jit_compile: bool = setting(False, help="Compile forward and backward with XLA.")
+    seed: int = setting(0, help="Of weights, dropout, data order and masks.")
+    strategy: str = setting(
+        "one_device", help="one_device, mirrored, multi_worker (TF_CONFIG) or tpu.", free=True
+    )
+    num_replicas: int | None = setting(
+        None, help="Devices of --strategy=mirrored: all GPUs by default, 2 on a CPU.", free=True
+    )
+    steps_per_call: int = setting(5, help="Steps between two looks at Ctrl-C.", free=True)
+    checkpoint_every: int = setting(1000, help="Steps between two states.", free=True)
+    keep_checkpoints: int = setting(3, help="How many of the newest states stay.", free=True)
+    log_every: int = setting(50, help="Steps between two lines of metrics.", free=True)
+    eval_every: int | None = setting(
+        None, help="Steps between two evaluations; by default only at the end.", free=True
+    )
+    eval_batch_size: int = setting(64, help="Rows evaluated at once.", free=True)
+
+    def __post_init__(self):
+        check_types(self)
+        for name in ("global_batch_size", "num_steps", "micro_batches", "eval_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
+        if self.tokenizer is None and self.init_from is None:
+            raise ValueError("--tokenizer is required without --init_from.")
+        if self.encoder is not None and self.init_from is not None:
+            raise ValueError(
+                "--encoder and --init_from exclude each other: --init_from brings its encoder. "
+                f"Received: encoder={self.encoder!r}, init_from={self.init_from!r}."
+            )
+        if self.eval_every is not None and self.eval_data is None:
+            raise ValueError("--eval_every needs --eval_data. Received: no eval_data.")
+        if self.num_replicas is not None and self.strategy != "mirrored":
+            raise ValueError(
+                "num_replicas belongs to --strategy=mirrored alone. Received: "
+                f"num_replicas={self.num_replicas} with strategy={self.strategy!r}."
+            )
+
+    @property
+    def tokenizer_dir(self) -> str:
+        return self.tokenizer or self.init_from
+
+    @property
+    def warmup(self) -> int:
+        """Optimizer steps of the warm-up, the default worked out."""
+        if self.warmup_steps is not None:
+            return self.warmup_steps
+        return min(self.num_steps // _WARMUP_SHARE, _MOST_WARMUP)

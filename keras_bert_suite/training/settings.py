@@ -1,0 +1,150 @@
+"""Settings of a run: frozen dataclasses whose fields are flags and keys of a --config file at once.
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Settings:
+        output_dir: str = setting(help="Where to write.", free=True)
+        num_steps: int = setting(1000, help="Optimizer steps.")
+
+No TensorFlow is imported here: `--help` of a binary stays quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+# Flags made here belong to the binary that asks for them, so that its --help shows them.
+flags.disclaim_key_flags()
+
+_REQUIRED = dataclasses.MISSING
+_DEFINE = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_bool,
+    tuple: flags.DEFINE_list,
+}
+
+
+def setting(default: Any = _REQUIRED, *, help: str, free: bool = False) -> Any:
+    """A field of a settings class: str, int, float, bool, tuple[str, ...], or one of them | None.
+
+    Args:
+      default: without it, flag or config must give a value.
+      help: the text that --help shows; the default is added to it.
+      free: may change when a run is resumed, since the trained weights do not depend on it.
+    """
+    return dataclasses.field(default=default, metadata={"help": help, "free": free})
+
+
+def define_flags(settings_class: type, *, config: bool = True) -> None:
+    """Defines one absl flag for each field, and --config."""
+    for field, kind, _ in _kinds(settings_class):
+        # The flag's own default None tells "not given" from "given".
+        shown = field.default
+        if shown is _REQUIRED:
+            note = " (required)"
+        elif shown is None:
+            note = ""
+        else:
+            note = f" (default: {','.join(shown) if kind is tuple else str(shown)})"
+        _DEFINE[kind](field.name, None, field.metadata["help"] + note)
+    if config:
+        flags.DEFINE_string(
+            "config", None, "JSON file of settings under their flags' names; a flag overrides it."
+        )
+
+
+def from_flags(settings_class: type) -> Any:
+    """Gives the settings of the parsed flags over those of the --config file.
+
+    Raises:
+      ValueError: a required setting is missing, an unknown key in the file, a wrong type, or what
+        the settings class refuses.
+    """
+    values = read_config(settings_class, flags.FLAGS.config) if flags.FLAGS.config else {}
+    for field in dataclasses.fields(settings_class):
+        if flags.FLAGS[field.name].present:
+            values[field.name] = flags.FLAGS[field.name].value
+    missing = [
+        f"--{field.name}"
+        for field in dataclasses.fields(settings_class)
+        if field.default is _REQUIRED and field.name not in values
+    ]
+    if missing:
+        raise ValueError(f"These flags are required: {', '.join(missing)}.")
+    return settings_class(**values)
+
+
+def read_config(settings_class: type, path: str) -> dict[str, Any]:
+    """Gives the settings that a JSON file names.
+
+    Raises:
+      ValueError: no JSON object in UTF-8, or a key that is no setting.
+      OSError: the file cannot be read.
+    """
+    with open(path, encoding="utf-8") as file:
+        try:
+            values = json.load(file)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} must be JSON in UTF-8: {error}.") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold a JSON object. Received: {values!r:.80}.")
+    known = {field.name for field in dataclasses.fields(settings_class)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(
+            f"{path} has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        )
+    return values
+
+
+def check_types(settings: Any) -> None:
+    """Checks that every field has its type; call it in `__post_init__`. Lists become tuples.
+
+    Raises:
+      ValueError: names the setting, the type and the value.
+    """
+    for field, kind, optional in _kinds(type(settings)):
+        value = getattr(settings, field.name)
+        if value is None and optional:
+            continue
+        if kind is tuple and isinstance(value, list | tuple):
+            object.__setattr__(settings, field.name, tuple(value))
+            fits = all(isinstance(item, str) for item in value)
+        elif kind is float:
+            fits = isinstance(value, float | int) and not isinstance(value, bool)
+        else:
+            fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        if not fits:
+            name = "a list of strings" if kind is tuple else kind.__name__
+            raise ValueError(f"{field.name} must be {name}. Received: {value!r}.")
+
+
+def compared(settings: Any) -> Mapping[str, Any]:
+    """Gives the settings that must be the same when a run is resumed, as JSON values."""
+    return {
+        field.name: list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(settings)
+        if not field.metadata["free"]
+        for value in [getattr(settings, field.name)]
+    }
+
+
+def _kinds(settings_class: type) -> list[tuple[dataclasses.Field, type, bool]]:
+    """Each field with its base type and whether it may be None."""
+    hints = typing.get_type_hints(settings_class)
+    kinds = []
+    for field in dataclasses.fields(settings_class):
+        hint, optional = hints[field.name], False
+        if isinstance(hint, types.UnionType):
+            hint = next(t for t in typing.get_args(hint) if t is not type(None))
+            optional = True
+        kinds.append((field, typing.get_origin(hint) or hint, optional))
+    return kinds
