@@ -6,7 +6,7 @@
 
 Files are TSV (tabs, no quoting), CSV (quoted as RFC 4180 has it) with a header, or JSON lines;
 columns `text`, or `text_a` and `text_b`, and `label`, other names by flag. After each epoch the dev
-file is scored; the best weights are kept. Ctrl-C saves a state, the same command goes on from there.
+file is scored; the best weights are kept. Ctrl-C saves a state; the same command goes on from it.
 
 Leaves in --output_dir: the model directory, metrics.json, training.json, dev_predictions.jsonl,
 log.jsonl, logs/ (TensorBoard) and checkpoints/ (training state).

@@ -31,7 +31,9 @@ _DEFINE = {
 }
 
 
-def option(default: Any = None, *, help: str, kind: str = "string", adjustable: bool = False) -> Any:
+def option(
+    default: Any = None, *, help: str, kind: str = "string", adjustable: bool = False
+) -> Any:
     """A dataclass field that is a flag too.
 
     Args:
@@ -106,7 +108,7 @@ class Choice:
         """
         if not isinstance(config, Mapping) or not isinstance(config.get("name"), str):
             raise ValueError(
-                f"The config of a {cls.what} is an object with a \"name\". Received: {config!r}."
+                f'The config of a {cls.what} is an object with a "name". Received: {config!r}.'
             )
         chosen = cls.named(config["name"])
         values = {key: value for key, value in config.items() if key != "name"}

@@ -48,8 +48,7 @@ def confusion_matrix(gold: np.ndarray, predicted: np.ndarray, *, num_labels: int
     for name, ids in (("gold", gold), ("predicted", predicted)):
         if ids.min() < 0 or ids.max() >= num_labels:
             raise ValueError(
-                f"{name} ids must be in [0, {num_labels}). "
-                f"Received: {ids.min()} to {ids.max()}."
+                f"{name} ids must be in [0, {num_labels}). Received: {ids.min()} to {ids.max()}."
             )
     pairs = gold.astype(np.int64) * num_labels + predicted
     return np.bincount(pairs, minlength=num_labels**2).reshape(num_labels, num_labels)

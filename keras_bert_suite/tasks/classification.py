@@ -138,13 +138,22 @@ class Classification(Task[TextExample]):
     def predictions(
         self, decoded: Mapping[str, np.ndarray], examples: Sequence[TextExample]
     ) -> list[dict[str, Any]]:
-        """{"label": name, "score": its probability, "scores": {name: probability}, best first}."""
+        """{"label": name, "score": its probability, "scores": {name: probability}, best first}.
+
+        Where the label is known the texts and "gold" come first, so that errors can be read.
+        """
         answers = []
-        for label_id, scores in zip(decoded["label_id"], decoded["scores"], strict=True):
+        for example, label_id, scores in zip(
+            examples, decoded["label_id"], decoded["scores"], strict=True
+        ):
             order = sorted(range(len(scores)), key=lambda i: (i != label_id, -scores[i]))
-            named = {self.labels[i]: float(scores[i]) for i in order}
+            # The shortest digits that give the float32 back, not the 17 of its float64.
+            named = {self.labels[i]: float(str(scores[i])) for i in order}
             label = self.labels[label_id]
-            answers.append({"label": label, "score": named[label], "scores": named})
+            known = {}
+            if example.label is not None:
+                known = dict(zip(self._inputs, example.texts, strict=True), gold=example.label)
+            answers.append(known | {"label": label, "score": named[label], "scores": named})
         return answers
 
     def score(

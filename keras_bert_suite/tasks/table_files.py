@@ -183,9 +183,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _json_rows(
-    path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows
-) -> Iterator[Row]:
+def _json_rows(path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows) -> Iterator[Row]:
     for number, line in lines:
         if not line.strip():
             continue
