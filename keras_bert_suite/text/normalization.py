@@ -54,11 +54,15 @@ class Normalizer:
         Returns:
           string [batch], UTF-8. White space stays as it is.
         """
-        plain = tf.strings.regex_full_match(texts, _PLAIN)
+        kept = self.keeps_bytes(texts)
         if self.lowercase:
             # First for all: no locale then finds an ASCII capital to treat in its own way.
             texts = tf.strings.lower(texts)
-        return _rewrite(texts, ~plain, self._normalize_any)
+        return _rewrite(texts, ~kept, self._normalize_any)
+
+    def keeps_bytes(self, texts: tf.Tensor) -> tf.Tensor:
+        """bool [batch]: True where every character surely keeps its place, byte by byte."""
+        return tf.strings.regex_full_match(texts, _PLAIN)
 
     def _normalize_any(self, texts: tf.Tensor) -> tf.Tensor:
         dirty = ~tf.strings.regex_full_match(texts, _CLEAN)

@@ -6,15 +6,12 @@ import tensorflow as tf
 
 from keras_bert_suite.text.normalization import Normalizer
 
-# Text that normalisation leaves as long as it is: a byte of it is a character.
-_ALIGNED = r"[\t\n\r -~]*"
-
-
 def character_offsets(
     texts: tf.Tensor,
     starts: tf.RaggedTensor,
     ends: tf.RaggedTensor,
     *,
+    normalized: tf.Tensor,
     normalizer: Normalizer,
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
     """Offsets in characters of the original texts.
@@ -32,24 +29,40 @@ def character_offsets(
       texts: string [batch], the original texts.
       starts: int32 [batch, (pieces)], first byte of each piece in the normalised text.
       ends: int32 [batch, (pieces)], the byte after the last, > start.
-      normalizer: what made the normalised texts.
+      normalized: string [batch], the normalised texts.
+      normalizer: what made them.
 
     Returns:
       (starts, ends): int32 [batch, (pieces)], characters.
     """
-    mapped = ~tf.strings.regex_full_match(texts, _ALIGNED)
-    rows = tf.where(mapped)[:, 0]
-    pieces = tf.where(tf.gather(mapped, starts.value_rowids()))
+    first, last = _utf8_characters(normalized, starts, ends)
+    # Most rows are done: their characters are where they were. The others are overwritten.
+    moved = ~normalizer.keeps_bytes(texts)
+    rows = tf.where(moved)[:, 0]
+    pieces = tf.where(tf.gather(moved, starts.value_rowids()))
     origin = _Origin(tf.gather(texts, rows), normalizer=normalizer)
-    first = origin.characters(tf.gather(starts, rows))
-    last = origin.characters(tf.gather(ends, rows) - 1)
+    first = tf.tensor_scatter_nd_update(
+        first, pieces, origin.characters(tf.gather(starts, rows))
+    )
+    last = tf.tensor_scatter_nd_update(
+        last, pieces, origin.characters(tf.gather(ends, rows) - 1)
+    )
+    return starts.with_flat_values(first), ends.with_flat_values(last + 1)
+
+
+def _utf8_characters(
+    texts: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """int32 [all pieces] twice: characters of the bytes `starts` and `ends - 1` of each text."""
+    encoded = tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8)
+    begins = tf.bitwise.bitwise_and(encoded, 0xC0) != 0x80
+    begun = tf.cumsum(tf.cast(begins, tf.int32))
+    first_bytes = tf.cumsum(tf.strings.length(texts), exclusive=True)
+    first_byte = tf.gather(first_bytes, starts.value_rowids())
+    begun_before = tf.gather(begun, first_byte)
     return (
-        starts.with_flat_values(
-            tf.tensor_scatter_nd_update(starts.flat_values, pieces, first)
-        ),
-        ends.with_flat_values(
-            tf.tensor_scatter_nd_update(ends.flat_values, pieces, last + 1)
-        ),
+        tf.gather(begun, first_byte + starts.flat_values) - begun_before,
+        tf.gather(begun, first_byte + ends.flat_values - 1) - begun_before,
     )
 
 

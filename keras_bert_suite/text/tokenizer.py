@@ -15,7 +15,11 @@ import tensorflow as tf
 from keras_bert_suite.text import packing, tokenizer_files
 from keras_bert_suite.text.normalization import Normalizer
 from keras_bert_suite.text.offsets import character_offsets
-from keras_bert_suite.text.vocabulary import SPECIAL_TOKENS, check_vocabulary
+from keras_bert_suite.text.vocabulary import (
+    CONTINUATION_MARK,
+    SPECIAL_TOKENS,
+    check_vocabulary,
+)
 from keras_bert_suite.text.wordpiece import WordPieces
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -155,9 +159,10 @@ class Tokenizer:
           [start, end) of its text as it was given. A malformed byte sequence counts as one.
         """
         texts = tf.ensure_shape(texts, [None])
-        ids, starts, ends = self._pieces(self._normalizer(texts))
+        normalized = self._normalizer(texts)
+        ids, starts, ends = self._pieces(normalized)
         starts, ends = character_offsets(
-            texts, starts, ends, normalizer=self._normalizer
+            texts, starts, ends, normalized=normalized, normalizer=self._normalizer
         )
         return ids, starts, ends
 
@@ -236,7 +241,7 @@ class Tokenizer:
         Raises:
           ValueError: a single text instead of a list, or other things than texts.
         """
-        ragged = self._ids_and_offsets(_as_tensor(texts, name="texts"))
+        ragged = self._compiled_ids_and_offsets(_as_tensor(texts, name="texts"))
         rows = zip(*(part.to_list() for part in ragged), strict=True)
         return [
             Tokenized(
@@ -256,17 +261,20 @@ class Tokenizer:
           ids: rows of ids: lists, an integer array [batch, length] or a RaggedTensor.
 
         Raises:
-          ValueError: an id beyond the vocabulary.
+          ValueError: an id beyond the vocabulary, or one row instead of rows.
         """
         if hasattr(ids, "to_list"):
             ids = ids.to_list()
         left_out = {self.pad_id, self.cls_id, self.sep_id}
-        return [
-            " ".join(self._token(i) for i in row if i not in left_out).replace(
-                " ##", ""
-            )
-            for row in np.asarray(ids).tolist()
-        ]
+        texts = []
+        for row in ids:
+            if np.ndim(row) != 1:
+                raise ValueError(
+                    f"ids must be rows of ids; for one row write [row]. Got a row {row!r}"
+                )
+            tokens = [self._token(int(i)) for i in row if int(i) not in left_out]
+            texts.append(" ".join(tokens).replace(f" {CONTINUATION_MARK}", ""))
+        return texts
 
     def _token(self, token_id: int) -> str:
         if not 0 <= token_id < self.vocab_size:
@@ -282,9 +290,6 @@ class Tokenizer:
             if tf.executing_eagerly()
             else self.ragged_ids(texts)
         )
-
-    def _ids_and_offsets(self, texts: tf.Tensor) -> tuple[tf.RaggedTensor, ...]:
-        return self._compiled_ids_and_offsets(texts)
 
     @functools.cached_property
     def _compiled_ids(self):

@@ -163,17 +163,25 @@ def _reachable(vocabulary: Sequence[str], *, split_cjk: bool) -> list[str]:
 
 
 def _is_word(token: str, *, split_cjk: bool) -> bool:
+    """Whether a word, or after the mark the end of one, can be this entry."""
     text = token.removeprefix(CONTINUATION_MARK) or token
-    if len(text) == 1 and text == token:
-        return True
-    return not any(_ends_word(character, split_cjk=split_cjk) for character in text)
+    if any(_is_never_in_words(character) for character in text):
+        return False
+    alone = len(text) == 1 and text == token
+    return alone or not any(
+        _is_word_alone(character, split_cjk=split_cjk) for character in text
+    )
 
 
-def _ends_word(character: str, *, split_cjk: bool) -> bool:
+def _is_never_in_words(character: str) -> bool:
     category = unicodedata.category(character)
-    if category[0] in "PZ" or category in ("Cc", "Cf"):
-        return True
+    return category[0] == "Z" or category in ("Cc", "Cf") or character == "\ufffd"
+
+
+def _is_word_alone(character: str, *, split_cjk: bool) -> bool:
     if character.isascii():
         return not character.isalnum()
+    if unicodedata.category(character)[0] == "P":
+        return True
     code = ord(character)
     return split_cjk and any(first <= code <= last for first, last in _CJK_RANGES)
