@@ -70,7 +70,7 @@ HEAD_RULES = {
 }
 # Heads that were trained on the pooled output: they mean nothing without the file's pooler.
 POOLED_HEADS = ("nsp", "classification")
-# Tensors that repeat another. Our heads share the variable; a file may store both, if they are equal.
+# Tensors that repeat another: our heads share the variable. A file may store both, if equal.
 TIES = {
     "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
     "cls.predictions.decoder.bias": "cls.predictions.bias",
@@ -93,7 +93,7 @@ _SIZES = (
 
 
 class CurrentNames:
-    """A tensor source under today's names: `bert.` in front of the encoder, weight and bias in norms.
+    """A tensor source under today's names: "bert." before the encoder's, weight and bias in norms.
 
     Raises:
       ValueError: two tensors of the source have the same name today.
@@ -107,8 +107,8 @@ class CurrentNames:
             today = _current_name(name)
             if today in self._stored:
                 raise ValueError(
-                    f"{self.path}: {self._stored[today]!r} and {name!r} are two names of one tensor. "
-                    "Remove one of them"
+                    f"{self.path}: {self._stored[today]!r} and {name!r} are two names of one "
+                    "tensor. Remove one of them"
                 )
             self._stored[today] = name
 
@@ -151,7 +151,8 @@ def check_sizes(values: Mapping[str, Any], num_layers: int, source: TensorSource
                 f"{key}={values[key]}. One of the two files belongs to another model"
             )
     stem = f"{PREFIX}encoder.layer."
-    numbers = {name.removeprefix(stem).split(".")[0] for name in source.names if name.startswith(stem)}
+    layered = [name.removeprefix(stem) for name in source.names if name.startswith(stem)]
+    numbers = {name.split(".")[0] for name in layered}
     if len(numbers) != num_layers:
         raise ValueError(
             f"{source.path}: holds {len(numbers)} layers, but config.json says "

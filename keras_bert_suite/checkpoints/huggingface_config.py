@@ -106,8 +106,7 @@ def make_head(
       config: the encoder's.
       values: config.json.
       dtype: Keras dtype policy.
-      num_labels: labels that the tensors hold; counts where config.json says nothing, since
-        transformers leaves out two labels without names.
+      num_labels: labels that the tensors hold; counts where config.json gives them no names.
 
     Raises:
       ValueError: the labels are not numbered 0, 1, 2, ... or are no alternatives of each other.
@@ -132,9 +131,10 @@ def make_head(
 
 
 def _labels(values: Mapping[str, Any], num_labels: int | None) -> list[str]:
+    placeholders = [f"LABEL_{index}" for index in range(num_labels or 0)]
     id2label = values.get("id2label")
     if id2label is None:
-        return [f"LABEL_{index}" for index in range(num_labels or 0)]
+        return placeholders
     if not isinstance(id2label, dict):
         raise ValueError(f"`id2label` must be an object. Received: {id2label!r}")
     labels = [id2label.get(str(index)) for index in range(len(id2label))]
@@ -142,7 +142,9 @@ def _labels(values: Mapping[str, Any], num_labels: int | None) -> list[str]:
         raise ValueError(
             f"`id2label` must number the labels 0, 1, 2, ... Received the ids {list(id2label)}"
         )
-    return labels
+    # Old releases left two placeholders there whatever the number of labels; they name nothing.
+    unnamed = labels == [f"LABEL_{index}" for index in range(len(labels))]
+    return placeholders if unnamed and num_labels else labels
 
 
 def describe(config: EncoderConfig, heads: Mapping[str, Head], *, dtype: str) -> dict[str, Any]:

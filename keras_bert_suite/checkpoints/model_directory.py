@@ -1,9 +1,9 @@
 """The model directory: one folder that every binary writes and reads, and that transformers opens.
 
-    config.json          Hugging Face's keys; what it has no key for under "keras_bert_suite"
-    model.safetensors    Hugging Face's tensor names
-    vocab.txt  tokenizer_config.json  special_tokens_map.json
-    training.json  metrics.json   what was run and what it scored, by `write_json`
+config.json          Hugging Face's keys; what it has no key for under "keras_bert_suite"
+model.safetensors    Hugging Face's tensor names
+vocab.txt  tokenizer_config.json  special_tokens_map.json
+training.json  metrics.json   what was run and what it scored, by `write_json`
 """
 
 from __future__ import annotations
@@ -57,13 +57,18 @@ def save_model(
       extra: more for config.json under "keras_bert_suite", such as the task; must be JSON.
 
     Raises:
-      ValueError: `directory` is a file, the tokenizer has more ids than the model, a head or
-        `extra` cannot be written.
+      ValueError: `directory` is a file, the tokenizer has another vocabulary than the model, a head
+        or `extra` cannot be written.
       OSError: a file could not be written.
     """
     encoder, heads = (model, {}) if isinstance(model, Encoder) else (model.encoder, model.heads)
     if tokenizer is not None:
         _check_vocabulary(tokenizer, encoder.config.vocab_size, where=directory)
+        if tokenizer.pad_id != encoder.config.pad_token_id:
+            raise ValueError(
+                "`pad_token_id` must be the id of [PAD] in the vocabulary, "
+                f"{tokenizer.pad_id}. Received: pad_token_id={encoder.config.pad_token_id}"
+            )
     tensors = huggingface.write_weights(encoder, heads)
     dtype = next(iter(tensors.values())).dtype.name
     values = huggingface_config.describe(encoder.config, heads, dtype=dtype)
@@ -73,10 +78,10 @@ def save_model(
     config = _to_json(values)
 
     def fill(folder: Path) -> None:
-        # "pt" is what transformers writes here and asks for; the layout is that of PyTorch's weights.
+        # transformers writes "pt" here and asks for it: the layout is that of PyTorch's weights.
         write_safetensors(folder / WEIGHTS_FILE, tensors, metadata={"format": "pt"})
         if tokenizer is not None:
-            tokenizer.save(folder)
+            tokenizer.save(folder, max_length=encoder.config.max_positions)
         (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
 
     stale = _STALE_WITH_TOKENIZER if tokenizer is not None else ()
@@ -96,7 +101,8 @@ def load_model(
       dtype: Keras dtype policy ("float32", "mixed_bfloat16", "bfloat16"); None takes Keras' global.
       heads: None takes all heads of the directory. Otherwise exactly these: the weights of one that
         the directory holds too are read (a classification head's labels must be equal); any other
-        stays as it was initialised, and a log line says so. The directory's other heads are left out.
+        stays as it was initialised, and a log line says so. The directory's other heads are left
+        out.
 
     Raises:
       FileNotFoundError: no such directory, or no config.json in it.
@@ -210,7 +216,8 @@ def _encoder_config(path: Path, values: Mapping[str, Any]) -> EncoderConfig:
 def _open_weights(path: Path) -> SafetensorsFile:
     file = path / WEIGHTS_FILE
     if not file.exists():
-        others = sorted(p.name for p in path.iterdir() if p.suffix in (".bin", ".h5", ".safetensors"))
+        suffixes = (".bin", ".h5", ".safetensors")
+        others = sorted(other.name for other in path.iterdir() if other.suffix in suffixes)
         found = f" Found instead: {listed(others)}." if others else ""
         raise FileNotFoundError(
             f"{path}: no {WEIGHTS_FILE} in it.{found} "
@@ -235,7 +242,7 @@ def _stored_heads(path, config, values, source, *, dtype, strict) -> dict[str, H
 
 
 def _filled_heads(path, config, wanted: Sequence[Head], stored: Mapping[str, Head]):
-    """Those of the wanted heads that the directory has weights for; logs what happens to the rest."""
+    """The wanted heads that the directory has weights for; logs what happens to the rest."""
     filled = {}
     for head in wanted:
         if head.hidden_size != config.hidden_size:

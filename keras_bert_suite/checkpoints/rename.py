@@ -50,7 +50,7 @@ class Transform:
 
 
 class Transposed(Transform):
-    """Theirs is a matrix [outputs, inputs], as PyTorch stores it; ours is Keras' [inputs, outputs]."""
+    """Theirs is a matrix [outputs, inputs], as in PyTorch; ours is Keras' [inputs, outputs]."""
 
     def to_ours(self, tensors):
         return super().to_ours([tensor.T for tensor in tensors])
@@ -234,7 +234,9 @@ def read_finite(source: TensorSource, name: str) -> np.ndarray:
     tensor = source.read(name)
     # One sum is far cheaper than a test of each value; only a sum that is not finite is looked into
     # (finite values can overflow it).
-    if not math.isfinite(np.sum(tensor, dtype=np.float32)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.sum(tensor, dtype=np.float32)
+    if not math.isfinite(total):
         bad = int(np.size(tensor) - np.count_nonzero(np.isfinite(tensor)))
         if bad:
             raise ValueError(

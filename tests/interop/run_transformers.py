@@ -1,4 +1,4 @@
-"""Runs transformers on a model directory; started by test_transformers.py in torch's own environment.
+"""Runs transformers on a model directory; test_transformers.py starts it where torch is installed.
 
     python run_transformers.py forward DIRECTORY CLASS INPUTS.npz OUTPUTS.npz
     python run_transformers.py make DIRECTORY CLASS CONFIG.json
@@ -46,14 +46,15 @@ def tokenize(directory, texts_path, ids_path):
     with open(texts_path, encoding="utf-8") as file:
         texts, pairs = json.load(file)
     tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
-    encoded = tokenizer(texts, pairs, truncation="longest_first", max_length=24)
+    options = {"truncation": "longest_first", "max_length": 24}
+    encoded = tokenizer(texts, pairs, **options)
     slow = transformers.BertTokenizer.from_pretrained(directory)
     specials = [tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id]
     specials += [tokenizer.mask_token_id, tokenizer.unk_token_id]
     answer = {
         "input_ids": encoded["input_ids"],
         "token_type_ids": encoded["token_type_ids"],
-        "slow_input_ids": slow(texts, pairs, truncation="longest_first", max_length=24)["input_ids"],
+        "slow_input_ids": slow(texts, pairs, **options)["input_ids"],
         "specials": specials,
     }
     with open(ids_path, "w", encoding="utf-8") as file:

@@ -190,7 +190,7 @@ def test_tokenizer_opens_in_transformers(transformers_run, tmp_path, lowercase):
 
 @pytest.fixture(scope="module")
 def rxnfp(transformers_run, tmp_path_factory):
-    """The models in the wheel rxnfp==0.1.0 (`pip download --no-deps`), as safetensors directories."""
+    """The models in the wheel rxnfp==0.1.0, as directories with model.safetensors."""
     folder = tmp_path_factory.mktemp("rxnfp")
     wheel = _downloaded_wheel("rxnfp==0.1.0", folder)
     with zipfile.ZipFile(wheel) as archive:

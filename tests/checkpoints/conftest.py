@@ -1,0 +1,64 @@
+"""Models small enough to write down, for the tests of checkpoints."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from keras_bert_suite.config import EncoderConfig
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.models.encoder import Encoder
+from keras_bert_suite.models.heads.classification import ClassificationHead
+from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
+from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+
+CONFIG = EncoderConfig(
+    vocab_size=11,
+    hidden_size=4,
+    num_layers=1,
+    num_heads=2,
+    intermediate_size=6,
+    max_positions=8,
+)
+LABELS = ["no", "yes", "perhaps"]
+
+
+def make_head(kind, *, config=CONFIG, labels=LABELS, dtype=None):
+    """Returns a fresh head for the tiny encoder."""
+    if kind == "classification":
+        return ClassificationHead.for_encoder(config, labels=labels, dtype=dtype)
+    return {"mlm": MaskedLMHead, "nsp": NextSentenceHead}[kind].for_encoder(config, dtype=dtype)
+
+
+def make_model(*kinds, config=CONFIG, dtype=None, seed=0):
+    """Returns a model in which every value of every weight is another number."""
+    heads = [make_head(kind, config=config, dtype=dtype) for kind in kinds]
+    model = BertModel(Encoder(config, dtype=dtype), heads, dtype=dtype)
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(generator.normal(0, 0.5, weight.shape))
+    return model
+
+
+def weight_values(model):
+    """Returns {path without the model's name: the bytes}, to compare models bit by bit."""
+    return {w.path.split("/", 1)[-1]: np.asarray(w.value).tobytes() for w in model.weights}
+
+
+def batch():
+    """Two rows, the second padded; two segments."""
+    return {
+        "token_ids": np.array([[2, 7, 3, 9, 3], [2, 8, 3, 0, 0]], np.int32),
+        "segment_ids": np.array([[0, 0, 0, 1, 1], [0, 0, 1, 0, 0]], np.int32),
+        "padding_mask": np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], np.int32),
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """What this file defines: CONFIG, LABELS, make_head, make_model, weight_values, batch."""
+    names = (make_head, make_model, weight_values, batch)
+    functions = {function.__name__: function for function in names}
+    return types.SimpleNamespace(CONFIG=CONFIG, LABELS=LABELS, **functions)
