@@ -133,7 +133,9 @@ def test_older_spellings(tiny, spelling):
 def test_two_spellings_of_one_tensor(tiny):
     tensors = _written(tiny.make_model())
     tensors["bert.pooler.dense.bias"] = tensors["pooler.dense.bias"]
-    with pytest.raises(ValueError, match="'bert.pooler.dense.bias' and 'pooler.dense.bias' are two"):
+    with pytest.raises(
+        ValueError, match="'bert.pooler.dense.bias' and 'pooler.dense.bias' are two"
+    ):
         CurrentNames(_Memory(tensors))
 
 
@@ -205,7 +207,9 @@ def test_sizes_are_compared_before_a_model_is_made(tiny):
 
 def test_layers_are_counted(tiny):
     source = CurrentNames(_Memory(_written(tiny.make_model())))
-    with pytest.raises(ValueError, match="holds 1 layers, but config.json says num_hidden_layers=2"):
+    with pytest.raises(
+        ValueError, match="holds 1 layers, but config.json says num_hidden_layers=2"
+    ):
         huggingface.check_sizes(tiny.CONFIG.to_huggingface(), 2, source)
 
 

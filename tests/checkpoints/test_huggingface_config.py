@@ -159,5 +159,7 @@ def test_a_head_that_config_json_cannot_say(tiny):
 
 
 def test_a_head_without_a_table(tiny):
-    with pytest.raises(ValueError, match="must be one of mlm, nsp, classification to be saved.*'sbo'"):
+    with pytest.raises(
+        ValueError, match="must be one of mlm, nsp, classification to be saved.*'sbo'"
+    ):
         huggingface_config.describe(tiny.CONFIG, {"sbo": object()}, dtype="float32")
