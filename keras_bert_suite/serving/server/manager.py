@@ -19,8 +19,9 @@ from keras_bert_suite.serving.server.errors import (
     invalid_argument,
     not_found,
 )
-from keras_bert_suite.serving.server.model import Load, Model, find_versions
+from keras_bert_suite.serving.server.model import Load, Model
 from keras_bert_suite.serving.server.servable import Servable
+from keras_bert_suite.serving.versions import find_versions
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ class ModelManager:
         self._models: dict[str, Model] = {}
         self._changing = threading.Lock()  # one change of the models at a time; lookups go on
         self._stop = threading.Event()
-        self._poller: threading.Thread | None = None
 
     @property
     def available(self) -> dict[str, list[int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from keras_bert_suite.serving.server import warmup_replay
 from keras_bert_suite.serving.server.config import ModelSettings
 from keras_bert_suite.serving.server.errors import ServingError, as_serving_error, not_found
 from keras_bert_suite.serving.server.servable import Servable
+from keras_bert_suite.serving.versions import find_versions
 
 _State = get_model_status_pb2.ModelVersionStatus.State
 _log = logging.getLogger(__name__)
@@ -162,16 +162,6 @@ class Model:
         if servable:
             servable.retire()
             _log.info("Unloaded model %s version %d", self.settings.name, version)
-
-
-def find_versions(base_path: Path) -> dict[int, Path]:
-    """The version directories under a base path: those named by an integer, 00000123 as 123."""
-    found: dict[int, Path] = {}
-    with contextlib.suppress(OSError), os.scandir(base_path) as entries:
-        for entry in entries:
-            if entry.name.isascii() and entry.name.isdigit() and entry.is_dir():
-                found[int(entry.name)] = Path(entry.path)
-    return found
 
 
 def _fingerprint(path: Path) -> tuple:

@@ -8,10 +8,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from keras_bert_suite.serving.server import inference
 from keras_bert_suite.serving.server.errors import invalid_argument
 from keras_bert_suite.serving.server.servable import Servable
-
-# tensorflow_serving/servables/tensorflow/saved_model_warmup_util.h
-FILE = "assets.extra/tf_serving_warmup_requests"
-MAX_RECORDS = 1000
+from keras_bert_suite.serving.warmup import FILE, MAX_RECORDS
 
 _CALLS = {
     "predict_log": inference.predict,

@@ -1,0 +1,84 @@
+"""serving.json: what a served model takes and gives, for people and for tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from keras_bert_suite.serving.signatures import CLASSIFY_METHOD
+from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.text.tokenizer import Tokenizer
+
+_MEANINGS = {
+    "text": "UTF-8 text; what is longer than max_length tokens is cut",
+    "text_a": "first text of each pair, UTF-8",
+    "text_b": "second text of each pair, UTF-8",
+    "inputs": "serialized tf.train.Example with one bytes feature for each text input",
+    "token_ids": "ids of the vocabulary, special tokens included",
+    "segment_ids": "0 for the first text, 1 for the second",
+    "padding_mask": "1 for a token, 0 for padding",
+    "prediction_positions": "which positions of each row to predict",
+    "label": "the label with the highest score",
+    "label_id": "its place among the labels",
+    "scores": "the probability of each label, in the order of the labels",
+    "classes": "the labels",
+    "label_logits": "unnormalised scores of the labels",
+    "pooled_output": "dense layer and tanh on the first token",
+    "mean_output": "mean of sequence_output over the row's tokens",
+    "sequence_output": "one vector a token, zeros in the padding",
+    "mlm_logits": "unnormalised scores of the vocabulary",
+    "nsp_logits": "unnormalised scores: 0 the second text follows the first, 1 it is random",
+}
+
+
+def describe(
+    saved_model_dir: Path, *, task: Task | None, max_length: int, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """The JSON object of serving.json, from the SavedModel as it was written.
+
+    Args:
+      saved_model_dir: the version directory.
+      task: what the model answers, None for a pre-trained model.
+      max_length: tokens that a row made from text keeps.
+      tokenizer: the model's.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved_model = saved_model_pb2.SavedModel.FromString(
+        (saved_model_dir / "saved_model.pb").read_bytes()
+    )
+    signatures = {
+        name: {
+            "method": definition.method_name,
+            "api": "Classify" if definition.method_name == CLASSIFY_METHOD else "Predict",
+            "inputs": _ports(definition.inputs),
+            "outputs": _ports(definition.outputs),
+        }
+        for name, definition in sorted(saved_model.meta_graphs[0].signature_def.items())
+        if not name.startswith("__saved_model")
+    }
+    described: dict[str, Any] = {
+        "task": task.to_config() if task else None,
+        "max_length": max_length,
+        "vocab_size": tokenizer.vocab_size,
+        "lowercase": tokenizer.lowercase,
+        "tensorflow": tf.__version__,
+        "signatures": signatures,
+    }
+    return described
+
+
+def _ports(ports) -> dict[str, Any]:
+    described = {}
+    for alias in sorted(ports):
+        info = ports[alias]
+        shape = [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
+        described[alias] = {
+            "dtype": tf.dtypes.as_dtype(info.dtype).name,
+            "shape": None if info.tensor_shape.unknown_rank else shape,
+        }
+        if alias in _MEANINGS:
+            described[alias]["meaning"] = _MEANINGS[alias]
+    return described

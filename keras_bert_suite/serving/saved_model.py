@@ -1,0 +1,267 @@
+"""A model directory as a SavedModel version for TF Serving: EXPORT_DIR/VERSION/."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import keras_bert_suite
+from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
+from keras_bert_suite.files import atomic_directory
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.serving import artifact_check, warmup
+from keras_bert_suite.serving.signatures import (
+    CLASSIFY_METHOD,
+    TOKEN_INPUTS,
+    Signature,
+    Signatures,
+    run_model,
+)
+from keras_bert_suite.serving.versions import find_versions
+from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.text.tokenizer import Tokenizer
+
+# bfloat16 keeps 8 bits: another order of the same additions shows in the second digit.
+TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2}
+
+_SAMPLES = (
+    "The quick brown fox jumps over the lazy dog.",
+    "How do I set a timeout?",
+    "",
+    "Na\u00efve caf\u00e9, \u6f22\u5b57 and \U0001f600: 3.14 != [MASK]",
+    "a text that is longer than any row " * 80,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+      path: the version directory.
+      version: its number.
+      signatures: names.
+      difference: the largest difference of its answers from the Keras model's on sample texts.
+    """
+
+    path: Path
+    version: int
+    signatures: tuple[str, ...]
+    difference: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A loaded model directory."""
+
+    model: BertModel
+    tokenizer: Tokenizer
+    task: Task | None
+    max_length: int
+
+
+def export_model(
+    model_dir: str | os.PathLike,
+    export_dir: str | os.PathLike,
+    *,
+    version: int | None = None,
+    precision: str = "float32",
+) -> ExportResult:
+    """Writes a version directory with a SavedModel, warm-up records and serving.json.
+
+    It appears by rename, after a process of its own has loaded what was written and has given the
+    Keras model's answers to sample texts.
+
+    Args:
+      model_dir: a model directory.
+      export_dir: the base path; other versions in it are left alone.
+      version: the number; None takes the highest there plus 1.
+      precision: "float32", or "bfloat16": weights stored and used in 16 bits, outputs in float32.
+
+    Raises:
+      ValueError: what is wrong with the model directory or an argument, or the artifact's answers
+        differ.
+      OSError: something could not be read or written.
+    """
+    if precision not in TOLERANCES:
+        raise ValueError(
+            f"precision must be one of {', '.join(TOLERANCES)}. Received: {precision!r}"
+        )
+    version = _version(Path(export_dir), version)
+    source = _load(Path(model_dir), precision)
+    target = Path(export_dir) / str(version)
+    with atomic_directory(target, replace=False) as folder:
+        signatures = _write_saved_model(source, folder)
+        requests = _sample_requests(source, signatures)
+        # The first of each signature: what a client will send, in small.
+        firsts = {name: inputs for name, inputs in reversed(requests)}
+        warmup.write(folder, list(firsts.items()))
+        _write_description(folder, source, precision=precision)
+        difference = artifact_check.check(
+            folder,
+            requests=requests,
+            expected=_expected(source, requests),
+            tolerance=TOLERANCES[precision],
+        )
+    return ExportResult(
+        path=target, version=version, signatures=tuple(signatures), difference=difference
+    )
+
+
+def _version(export_dir: Path, version: int | None) -> int:
+    present = find_versions(export_dir)
+    if version is None:
+        return max(present, default=0) + 1
+    if version < 0:
+        raise ValueError(f"--version must not be negative. Received: {version}")
+    if version in present:
+        raise ValueError(
+            f"{present[version]} exists already, and a published version never changes. Leave "
+            f"--version out to write {max(present) + 1}."
+        )
+    return version
+
+
+def _load(model_dir: Path, precision: str) -> _Source:
+    own = read_config(model_dir).get("keras_bert_suite", {})
+    model = load_model(model_dir, dtype=precision)
+    task = Task.from_config(own["task"]) if "task" in own else None
+    max_positions = model.encoder.config.max_positions
+    max_length = own.get("sequence_length", max_positions)
+    if not isinstance(max_length, int) or not 3 < max_length <= max_positions:
+        raise ValueError(
+            f"{model_dir}/config.json: sequence_length must be in 4..{max_positions}, the model's "
+            f"max_positions. Received: {max_length!r}"
+        )
+    if task is None and model.heads.keys() & {"classification"}:
+        raise ValueError(
+            f"{model_dir}/config.json has a classification head but no task under "
+            '"keras_bert_suite": add "task": {"name": "classification", "text_column": "text", '
+            '"labels": [...]} (or text_a_column and text_b_column), so that the inputs are known.'
+        )
+    return _Source(
+        model=model, tokenizer=load_tokenizer(model_dir), task=task, max_length=max_length
+    )
+
+
+def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:
+    model = source.model
+    module = tf.Module()
+    # The variables alone: tracking the Keras model too would store each weight twice.
+    module.weights = [weight.value for weight in model.weights]
+    module.tables = list(source.tokenizer.trackables)
+    module.core = tf.function(
+        lambda *inputs: run_model(model, *inputs, with_heads=bool(source.task)),
+        input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS],
+        autograph=False,
+    )
+    signatures = Signatures(
+        model,
+        tokenizer=source.tokenizer,
+        task=source.task,
+        max_length=source.max_length,
+        core=module.core,
+    ).build()
+    functions = {name: _traced(signature) for name, signature in signatures.items()}
+    module.signature_functions = functions
+    # The default device placement of this machine must not be written down.
+    options = tf.saved_model.SaveOptions(
+        experimental_variable_policy=tf.saved_model.experimental.VariablePolicy.NONE
+    )
+    tf.saved_model.save(module, str(folder), signatures=functions, options=options)
+    _set_methods(folder, {name: signature.method for name, signature in signatures.items()})
+    return signatures
+
+
+def _traced(signature: Signature):
+    names = [spec.name for spec in signature.specs]
+
+    def serve(*tensors):
+        return signature.compute(dict(zip(names, tensors, strict=True)))
+
+    return tf.function(serve, input_signature=signature.specs, autograph=False)
+
+
+def _set_methods(folder: Path, methods: Mapping[str, str]) -> None:
+    """Names the API of each signature; tf.saved_model.save calls all of them predict."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / "saved_model.pb"
+    saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta_graph in saved_model.meta_graphs:
+        for name, method in methods.items():
+            meta_graph.signature_def[name].method_name = method
+    path.write_bytes(saved_model.SerializeToString(deterministic=True))
+
+
+def _sample_requests(
+    source: _Source, signatures: Mapping[str, Signature]
+) -> list[artifact_check.Request]:
+    """Requests to every signature: one row and several rows, empty and overlong text among them."""
+    requests = []
+    for texts in (_SAMPLES[:1], _SAMPLES, _SAMPLES[::-1]):
+        for name, signature in signatures.items():
+            requests.append((name, _sample_inputs(source, signature, list(texts))))
+    return requests
+
+
+def _sample_inputs(
+    source: _Source, signature: Signature, texts: list[str]
+) -> dict[str, np.ndarray]:
+    names = [spec.name for spec in signature.specs]
+    if signature.method == CLASSIFY_METHOD:
+        text_names = source.task.signature()["serving_default"]["inputs"]
+        return {names[0]: np.array([_example(text_names, text) for text in texts], object)}
+    if names[0] not in TOKEN_INPUTS:
+        return {name: np.array([text.encode() for text in texts], object) for name in names}
+    batch = source.tokenizer(texts, max_length=source.max_length)
+    inputs = {name: np.asarray(batch[name]) for name in names if name in TOKEN_INPUTS}
+    for name in set(names) - set(inputs):
+        inputs[name] = np.tile(np.array([[0, 1]], np.int32), [len(texts), 1])
+    return inputs
+
+
+def _example(names: list[str], text: str) -> bytes:
+    features = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+        for name in names
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString()
+
+
+def _expected(
+    source: _Source, requests: list[artifact_check.Request]
+) -> list[dict[str, np.ndarray]]:
+    """The Keras model's own answers, computed without the exported functions."""
+    signatures = Signatures(
+        source.model,
+        tokenizer=source.tokenizer,
+        task=source.task,
+        max_length=source.max_length,
+    ).build()
+    expected = []
+    for name, inputs in requests:
+        outputs = signatures[name].compute({k: tf.constant(v) for k, v in inputs.items()})
+        expected.append({alias: value.numpy() for alias, value in outputs.items()})
+    return expected
+
+
+def _write_description(folder: Path, source: _Source, *, precision: str) -> None:
+    from keras_bert_suite.serving import description
+
+    values: dict[str, Any] = description.describe(
+        folder, task=source.task, max_length=source.max_length, tokenizer=source.tokenizer
+    )
+    values["precision"] = precision
+    values["keras_bert_suite"] = keras_bert_suite.__version__
+    values["encoder"] = source.model.encoder.config.to_huggingface()
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    (folder / "serving.json").write_text(text, encoding="utf-8")

@@ -1,0 +1,243 @@
+"""The signatures of an exported model: text or tokens in, answers out, in one graph.
+
+A model with a task has
+  serving_default   the task's text inputs -> its decoded answers
+  tokens            token_ids, segment_ids, padding_mask -> decoded answers and the heads' logits
+  classify          serialized tf.Examples -> classes and scores (TF Serving's Classify), when the
+                    task gives each of its labels a score
+a pre-trained model without a task
+  serving_default   text -> pooled_output, and mean_output: the mean over the row's tokens
+  tokens            the same from token ids, with sequence_output and nsp_logits
+  masked_lm         token ids and prediction_positions -> mlm_logits of these positions
+
+One tf.function holds the model; every signature calls it. Rows are padded to the longest of their
+batch and do not influence each other. Inputs are checked in the graph, because nothing else stands
+between a client of TF Serving and an op that would end the process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.text.tokenizer import Tokenizer
+
+PREDICT_METHOD = "tensorflow/serving/predict"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+TOKEN_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Signature:
+    """One signature to export.
+
+    Attributes:
+      specs: the inputs, each named.
+      compute: inputs by name -> outputs by name, in the graph; also runs eagerly.
+      method: TF Serving's name of the API that the signature is for.
+    """
+
+    specs: tuple[tf.TensorSpec, ...]
+    compute: Callable[[Tensors], dict[str, tf.Tensor]]
+    method: str = PREDICT_METHOD
+
+
+class Signatures:
+    """Makes the signatures of one model.
+
+    Args:
+      model: BertModel.
+      tokenizer: the model's.
+      task: what the model was fine-tuned for; None for a pre-trained model.
+      max_length: tokens that a row made from text keeps.
+      core: calls the model on token_ids, segment_ids, padding_mask; the exporter gives one shared
+        tf.function of `run_model`, the default computes eagerly.
+    """
+
+    def __init__(
+        self,
+        model: BertModel,
+        *,
+        tokenizer: Tokenizer,
+        task: Task | None,
+        max_length: int,
+        core: Callable[..., dict[str, tf.Tensor]] | None = None,
+    ):
+        self._model, self._tokenizer, self._task = model, tokenizer, task
+        self._max_length = max_length
+        self._core = core or (lambda *inputs: run_model(model, *inputs, with_heads=bool(task)))
+
+    def build(self) -> dict[str, Signature]:
+        """The signatures by name."""
+        return self._of_task() if self._task else self._of_pretrained()
+
+    def _of_task(self) -> dict[str, Signature]:
+        found = {}
+        for name, description in self._task.signature().items():
+            inputs = description["inputs"]
+            found[name] = Signature(specs=_text_specs(inputs), compute=self._answer_texts)
+        found["tokens"] = Signature(specs=_token_specs(), compute=self._answer_tokens)
+        if getattr(self._task, "labels", ()):
+            found["classify"] = Signature(
+                specs=(tf.TensorSpec([None], tf.string, name="inputs"),),
+                compute=self._classify,
+                method=CLASSIFY_METHOD,
+            )
+        return found
+
+    def _of_pretrained(self) -> dict[str, Signature]:
+        found = {
+            "serving_default": Signature(specs=_text_specs(["text"]), compute=self._embed_texts),
+            "tokens": Signature(specs=_token_specs(), compute=self._encode_tokens),
+        }
+        if "mlm" in self._model.heads:
+            positions = tf.TensorSpec([None, None], tf.int32, name="prediction_positions")
+            found["masked_lm"] = Signature(
+                specs=(*_token_specs(), positions), compute=self._predict_masked
+            )
+        return found
+
+    def _answer_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:
+        texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
+        batch = self._task.serving_features(texts, self._tokenizer, self._max_length)
+        return _plain(self._task.decode(self._run(batch), batch))
+
+    def _answer_tokens(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        batch = self._checked(batch)
+        logits = self._run(batch)
+        return _plain({**logits, **self._task.decode(logits, batch)})
+
+    def _classify(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        names = self._task.signature()["serving_default"]["inputs"]
+        texts = tf.io.parse_example(
+            tf.ensure_shape(inputs["inputs"], [None]),
+            {name: tf.io.FixedLenFeature([], tf.string) for name in names},
+        )
+        scores = self._answer_texts(texts)["scores"]
+        classes = tf.broadcast_to(tf.constant(self._task.labels), tf.shape(scores))
+        return {"classes": classes, "scores": scores}
+
+    def _embed_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:
+        ids = self._tokenizer.ragged_ids(tf.ensure_shape(texts["text"], [None]))
+        batch = self._tokenizer.pack(ids, max_length=self._max_length)
+        encoded = self._run(batch)
+        return _plain(_embeddings(encoded, batch))
+
+    def _encode_tokens(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        batch = self._checked(batch)
+        encoded = self._run(batch)
+        outputs = {**_embeddings(encoded, batch), "sequence_output": encoded["sequence_output"]}
+        if "nsp" in self._model.heads:
+            outputs.update(self._model.heads["nsp"](encoded, batch))
+        return _plain(outputs)
+
+    def _predict_masked(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        batch = self._checked(inputs)
+        positions = tf.ensure_shape(inputs["prediction_positions"], [None, None])
+        length = tf.shape(batch["token_ids"])[1]
+        with tf.control_dependencies(
+            [
+                _require(
+                    (positions >= 0) & (positions < length),
+                    "prediction_positions must be in [0, length of token_ids)",
+                )
+            ]
+        ):
+            batch["prediction_positions"] = tf.identity(positions)
+        encoded = self._run(batch)
+        encoded["token_embedding_table"] = tf.convert_to_tensor(
+            self._model.encoder.embeddings.token_embeddings.embeddings.value
+        )
+        return _plain(self._model.heads["mlm"](encoded, batch))
+
+    def _run(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        return dict(self._core(*(batch[name] for name in TOKEN_INPUTS)))
+
+    def _checked(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """The token inputs, refused when the embedding tables have no row for them."""
+        config = self._model.encoder.config
+        token_ids, segment_ids, padding_mask = (
+            tf.ensure_shape(batch[name], [None, None]) for name in TOKEN_INPUTS
+        )
+        shape = tf.shape(token_ids)
+        checks = [
+            _require(
+                shape[1] <= config.max_positions,
+                f"rows must have at most {config.max_positions} tokens, the model's max_positions",
+            ),
+            _require(shape[1] >= 1, "rows must have at least 1 token"),
+            _require(
+                tf.reduce_all(shape == tf.shape(segment_ids))
+                & tf.reduce_all(shape == tf.shape(padding_mask)),
+                "token_ids, segment_ids and padding_mask must have the same shape",
+            ),
+            _require_range(token_ids, "token_ids", config.vocab_size),
+            _require_range(segment_ids, "segment_ids", config.num_segments),
+            _require_range(padding_mask, "padding_mask", 2),
+        ]
+        with tf.control_dependencies(checks):
+            return {
+                "token_ids": tf.identity(token_ids),
+                "segment_ids": tf.identity(segment_ids),
+                "padding_mask": tf.identity(padding_mask),
+            }
+
+
+def run_model(
+    model: BertModel,
+    token_ids: tf.Tensor,
+    segment_ids: tf.Tensor,
+    padding_mask: tf.Tensor,
+    *,
+    with_heads: bool,
+) -> dict[str, tf.Tensor]:
+    """What all signatures share: the heads' logits, or sequence_output and pooled_output.
+
+    Args:
+      token_ids, segment_ids, padding_mask: int32 [batch, length]; length 0, which an empty batch of
+        texts has, is padded to 1.
+      with_heads: whether to give all heads' logits instead of the encoder's outputs.
+    """
+    missing = tf.maximum(1 - tf.shape(token_ids)[1], 0)
+    inputs = (token_ids, segment_ids, padding_mask)
+    padded = (tf.pad(tensor, [[0, 0], [0, missing]]) for tensor in inputs)
+    batch = dict(zip(TOKEN_INPUTS, padded, strict=True))
+    return dict((model if with_heads else model.encoder)(batch, training=False))
+
+
+def _embeddings(encoded: Tensors, batch: Tensors) -> dict[str, tf.Tensor]:
+    sequence = tf.cast(encoded["sequence_output"], tf.float32)
+    tokens = tf.cast(tf.reduce_sum(batch["padding_mask"], -1, keepdims=True), tf.float32)
+    # Padding is zeros in sequence_output; a row of padding alone has the mean 0.
+    mean = tf.reduce_sum(sequence, 1) / tf.maximum(tokens, 1.0)
+    return {"pooled_output": encoded["pooled_output"], "mean_output": mean}
+
+
+def _plain(outputs: Tensors) -> dict[str, tf.Tensor]:
+    """Half-precision outputs as float32, which every client can read."""
+    return {
+        name: tf.cast(value, tf.float32) if value.dtype in (tf.bfloat16, tf.float16) else value
+        for name, value in outputs.items()
+    }
+
+
+def _text_specs(names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
+    return tuple(tf.TensorSpec([None], tf.string, name=name) for name in names)
+
+
+def _token_specs() -> tuple[tf.TensorSpec, ...]:
+    return tuple(tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS)
+
+
+def _require(condition: tf.Tensor, message: str) -> tf.Operation:
+    return tf.debugging.Assert(tf.reduce_all(condition), [message])
+
+
+def _require_range(ids: tf.Tensor, name: str, end: int) -> tf.Operation:
+    return _require((ids >= 0) & (ids < end), f"{name} must be in [0, {end})")
