@@ -3,9 +3,9 @@
 
     bin/evaluate.py --model_dir=tuned/ --data_file=test.csv --output_dir=scores/
 
-The task, its labels and the names of the columns are those of the training; other column names
-are told by flag. Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one
-line an example, in the file's order).
+The task, its labels and the columns are those of the training; other column names are told by flag.
+Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one line an example,
+in the file's order).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     bin/predict.py --model_dir=tuned/ --input=questions.jsonl --output=answers.jsonl
     echo '{"text": "Where is my card?"}' | bin/predict.py --model_dir=tuned/
 
-Each line in is an object with the fields the model was trained on (`text`, or `text_a` and `text_b`,
+Each line in is an object with the fields the model learnt from (`text`, or `text_a` and `text_b`,
 or the training file's own column names). Each line out is the same object with a "prediction" (an
 input field of this name is replaced). Nothing but JSON lines goes to stdout. A line that cannot be
 answered stops the run with its number; --output then stays as it was.
