@@ -157,11 +157,12 @@ def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:
     # The variables alone: tracking the Keras model too would store each weight twice.
     module.weights = [weight.value for weight in model.weights]
     module.tables = list(source.tokenizer.trackables)
-    module.core = tf.function(
-        lambda *inputs: run_model(model, *inputs, with_heads=bool(source.task)),
-        input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS],
-        autograph=False,
-    )
+    token_specs = [tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
+
+    def core(*inputs):
+        return run_model(model, *inputs, with_heads=bool(source.task))
+
+    module.core = tf.function(core, input_signature=token_specs, autograph=False)
     signatures = Signatures(
         model,
         tokenizer=source.tokenizer,
@@ -171,10 +172,8 @@ def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:
     ).build()
     functions = {name: _traced(signature) for name, signature in signatures.items()}
     module.signature_functions = functions
-    # The default device placement of this machine must not be written down.
-    options = tf.saved_model.SaveOptions(
-        experimental_variable_policy=tf.saved_model.experimental.VariablePolicy.NONE
-    )
+    # Gradients are for training; a server would load them for nothing.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=functions, options=options)
     _set_methods(folder, {name: signature.method for name, signature in signatures.items()})
     return signatures

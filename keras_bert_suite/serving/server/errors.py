@@ -77,4 +77,6 @@ def as_serving_error(error: Exception) -> ServingError:
 
 def _without_graph(message: str) -> str:
     """TensorFlow's message without the Python stack of the op, which says nothing to a client."""
-    return message.split("\n\nOriginal stack trace", 1)[0].split("\nErrors may have", 1)[0].strip()
+    for end in ("\n\nOriginal stack trace", "\nErrors may have"):
+        message = message.split(end, 1)[0]
+    return message.removeprefix("Graph execution error:").strip()

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Asks a served model and prints one line of JSON for each text.
+
+Examples:
+  bin/query.py --server=127.0.0.1:8500 --model_name=topics --text='How do I reset it?' --text='Hi'
+  bin/query.py --server=127.0.0.1:8501 --rest --model_name=nli --text_a='It rains.' \\
+      --text_b='It is wet.'
+  bin/query.py --server=127.0.0.1:8500 --model_name=topics --signature=tokens \\
+      --inputs='{"token_ids": [[101, 102]], "segment_ids": [[0, 0]], "padding_mask": [[1, 1]]}'
+
+It speaks to bin/serve.py and to TensorFlow Serving alike. While the server cannot be reached it
+tries again until --timeout. --rest answers sooner, for it need not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+
+from absl import flags
+
+from keras_bert_suite import cli
+
+_SERVER = flags.DEFINE_string(
+    "server", "127.0.0.1:8500", "HOST:PORT of gRPC, or of REST with --rest."
+)
+_MODEL_NAME = flags.DEFINE_string("model_name", "default", "The model's name at the server.")
+_VERSION = flags.DEFINE_integer("version", None, "Version; the newest by default.")
+_LABEL = flags.DEFINE_string("version_label", None, "Version label, instead of --version.")
+_SIGNATURE = flags.DEFINE_string("signature", "serving_default", "The signature's name.")
+_TEXT = flags.DEFINE_multi_string("text", [], "A text; may be repeated.")
+_TEXT_A = flags.DEFINE_multi_string("text_a", [], "First text of a pair; may be repeated.")
+_TEXT_B = flags.DEFINE_multi_string("text_b", [], "Second text of a pair; as often as --text_a.")
+_INPUTS = flags.DEFINE_string(
+    "inputs", None, "Any inputs as a JSON object, name -> nested list, instead of texts."
+)
+_REST = flags.DEFINE_bool("rest", False, "Speak REST instead of gRPC.")
+_TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds to wait for the answer, retries included.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    inputs = _inputs()
+
+    from keras_bert_suite.serving.client import Client
+
+    client = Client(
+        _SERVER.value,
+        model_name=_MODEL_NAME.value,
+        version=_VERSION.value,
+        label=_LABEL.value,
+        rest=_REST.value,
+        timeout=_TIMEOUT.value,
+    )
+    with client:
+        for answer in client.answers(inputs, signature=_SIGNATURE.value):
+            print(json.dumps(answer, ensure_ascii=False))
+
+
+def _inputs() -> dict[str, list]:
+    given = [bool(_TEXT.value), bool(_TEXT_A.value or _TEXT_B.value), _INPUTS.value is not None]
+    if sum(given) != 1:
+        raise ValueError("Ask with one of --text, --text_a with --text_b, or --inputs.")
+    if len(_TEXT_A.value) != len(_TEXT_B.value):
+        raise ValueError(
+            "--text_a and --text_b make pairs and must be given equally often. "
+            f"Received: {len(_TEXT_A.value)} and {len(_TEXT_B.value)}."
+        )
+    if _TEXT.value:
+        return {"text": _TEXT.value}
+    if _TEXT_A.value:
+        return {"text_a": _TEXT_A.value, "text_b": _TEXT_B.value}
+    try:
+        inputs = json.loads(_INPUTS.value)
+    except ValueError as error:
+        raise ValueError(f"--inputs must be JSON: {error}") from error
+    if not isinstance(inputs, dict) or not all(isinstance(v, list) for v in inputs.values()):
+        raise ValueError("--inputs must be a JSON object of lists, name -> values.")
+    return inputs
+
+
+def run():
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
