@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_bert_suite.checkpoints import huggingface, huggingface_config
+from keras_bert_suite.checkpoints.directory_heads import DirectoryHeads
 from keras_bert_suite.checkpoints.huggingface import CurrentNames
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
 from keras_bert_suite.checkpoints.rename import listed
@@ -114,20 +115,16 @@ def load_model(
     with _open_weights(path) as file:
         source = CurrentNames(file)
         huggingface.check_sizes(config.to_huggingface(), config.num_layers, source)
-        stored = _stored_heads(path, config, values, source, dtype=dtype, strict=heads is None)
+        directory_heads = DirectoryHeads(path, config, values, source, dtype=dtype)
         if heads is None:
-            surplus = huggingface.surplus_tensors(source, stored)
-            if surplus:
-                raise ValueError(
-                    f"{file.path}: holds tensors of no head in config.json: {listed(surplus)}. "
-                    "Load its encoder alone, or give the heads that it shall have"
-                )
-            wanted, filled = list(stored.values()), stored
+            wanted = directory_heads.all()
+            filled = wanted
         else:
             wanted = list(heads)
-            filled = _filled_heads(path, config, wanted, stored)
+            filled = directory_heads.equal_to(wanted)
         model = BertModel(Encoder(config, dtype=dtype), wanted, dtype=dtype)
-        _read_weights(source, model.encoder, filled)
+        if not huggingface.read_weights(source, model.encoder, {h.kind: h for h in filled}):
+            _log.warning("%s: no pooler in it; the encoder's starts fresh", path)
     return model
 
 
@@ -224,52 +221,6 @@ def _open_weights(path: Path) -> SafetensorsFile:
             "Save the model again in one file with transformers' save_pretrained"
         )
     return SafetensorsFile(file)
-
-
-def _stored_heads(path, config, values, source, *, dtype, strict) -> dict[str, Head]:
-    """The directory's heads, fresh, by kind."""
-    name = "classifier.bias"
-    num_labels = source.shape(name)[0] if name in source.names and source.shape(name) else None
-    try:
-        return {
-            kind: huggingface_config.make_head(
-                kind, config, values, dtype=dtype, num_labels=num_labels
-            )
-            for kind in huggingface_config.stored_heads(values, source, strict=strict)
-        }
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path / CONFIG_FILE}: {error}") from error
-
-
-def _filled_heads(path, config, wanted: Sequence[Head], stored: Mapping[str, Head]):
-    """The wanted heads that the directory has weights for; logs what happens to the rest."""
-    filled = {}
-    for head in wanted:
-        if head.hidden_size != config.hidden_size:
-            raise ValueError(
-                f"A head must have the encoder's hidden size, {config.hidden_size} in {path}. "
-                f"Received: a {head.kind} head with hidden_size={head.hidden_size}"
-            )
-        if head.kind not in stored:
-            _log.info("%s: no %s head in it; it starts fresh", path, head.kind)
-        elif getattr(head, "labels", None) != getattr(stored[head.kind], "labels", None):
-            _log.warning(
-                "%s: its %s head has other labels (%s); it starts fresh",
-                path,
-                head.kind,
-                listed(stored[head.kind].labels),
-            )
-        else:
-            filled[head.kind] = head
-    left_out = [kind for kind in stored if kind not in {head.kind for head in wanted}]
-    if left_out:
-        _log.info("%s: heads left out: %s", path, listed(left_out))
-    return filled
-
-
-def _read_weights(source: CurrentNames, encoder: Encoder, heads: Mapping[str, Head]) -> None:
-    if not huggingface.read_weights(source, encoder, heads):
-        _log.warning("%s: no pooler in it; the encoder's starts fresh", source.path)
 
 
 def _check_vocabulary(tokenizer: Tokenizer, vocab_size: int, *, where: Any) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import types
 
 import numpy as np
 import pytest
 
+from keras_bert_suite.checkpoints.model_directory import read_config
+from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile, write_safetensors
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
@@ -56,9 +59,24 @@ def batch():
     }
 
 
+def edit_config(directory, **changes):
+    """Changes keys of config.json; None removes one."""
+    values = {**read_config(directory), **changes}
+    kept = {key: value for key, value in values.items() if value is not None}
+    (directory / "config.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def edit_tensors(directory, edit):
+    """Lets `edit` change the dict of all tensors of model.safetensors."""
+    with SafetensorsFile(directory / "model.safetensors") as file:
+        tensors = {name: file.read(name) for name in file.names}
+    edit(tensors)
+    write_safetensors(directory / "model.safetensors", tensors)
+
+
 @pytest.fixture(scope="session")
 def tiny():
-    """What this file defines: CONFIG, LABELS, make_head, make_model, weight_values, batch."""
-    names = (make_head, make_model, weight_values, batch)
+    """What this file defines: CONFIG, LABELS, make_head, make_model, weight_values, batch, ..."""
+    names = (make_head, make_model, weight_values, batch, edit_config, edit_tensors)
     functions = {function.__name__: function for function in names}
     return types.SimpleNamespace(CONFIG=CONFIG, LABELS=LABELS, **functions)
