@@ -27,7 +27,10 @@ class FullTuning(TuningMethod):
     default_epochs: ClassVar[int] = 3
 
     def apply(self, model: BertModel) -> BertModel:
-        model.trainable = True
+        # Layer by layer: an attribute that is set to the value it has is not set at all
+        # (tf.Module), so `model.trainable = True` would not reach a frozen part of the model.
+        for layer in model._flatten_layers():
+            layer.trainable = True
         return model
 
     def saved(self, model: BertModel) -> list[keras.Variable]:
