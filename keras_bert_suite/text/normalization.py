@@ -14,9 +14,7 @@ _UNWANTED = rf"[{_DELETED}]"
 _CLEAN = rf"[^{_DELETED}\x{{d800}}-\x{{dfff}}]*"
 # Characters that only ASCII lower-casing can change: ASCII, general punctuation without its format
 # characters and separators, CJK ideographs. All but a few lines of most texts match.
-_PLAIN = (
-    r"[\t\n\r -~\x{a3}\x{2010}-\x{2027}\x{2030}-\x{205e}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}]*"
-)
+_PLAIN = r"[\t\n\r -~\x{a3}\x{2010}-\x{2027}\x{2030}-\x{205e}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}]*"
 # ICU lower-cases these by the process's locale (Turkish, Lithuanian); Unicode's default mappings
 # are put in first. (Where accents are stripped the two agree.)
 _LOCALE_DEPENDENT = {

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_bert_suite.text.normalization import Normalizer
 
+
 def character_offsets(
     texts: tf.Tensor,
     starts: tf.RaggedTensor,
@@ -41,12 +42,8 @@ def character_offsets(
     rows = tf.where(moved)[:, 0]
     pieces = tf.where(tf.gather(moved, starts.value_rowids()))
     origin = _Origin(tf.gather(texts, rows), normalizer=normalizer)
-    first = tf.tensor_scatter_nd_update(
-        first, pieces, origin.characters(tf.gather(starts, rows))
-    )
-    last = tf.tensor_scatter_nd_update(
-        last, pieces, origin.characters(tf.gather(ends, rows) - 1)
-    )
+    first = tf.tensor_scatter_nd_update(first, pieces, origin.characters(tf.gather(starts, rows)))
+    last = tf.tensor_scatter_nd_update(last, pieces, origin.characters(tf.gather(ends, rows) - 1))
     return starts.with_flat_values(first), ends.with_flat_values(last + 1)
 
 
@@ -77,9 +74,7 @@ class _Origin:
         # All rows in one line of bytes: a row's bytes follow those of the row before.
         self._byte_ends = tf.cumsum(sizes)
         self._first_character = tf.cast(characters.row_splits[:-1], tf.int32)
-        self._first_byte = tf.gather(
-            tf.pad(self._byte_ends, [[1, 0]]), self._first_character
-        )
+        self._first_byte = tf.gather(tf.pad(self._byte_ends, [[1, 0]]), self._first_character)
 
     def characters(self, positions: tf.RaggedTensor) -> tf.Tensor:
         """int32 [all positions]: the character, counted in its row, that left each byte.

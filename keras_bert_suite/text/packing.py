@@ -93,9 +93,7 @@ def _truncate(
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor | None]:
     if ids_b is None:
         return ids_a[:, :budget], None
-    keep_a, keep_b = longest_first(
-        ids_a.row_lengths(), ids_b.row_lengths(), budget=budget
-    )
+    keep_a, keep_b = longest_first(ids_a.row_lengths(), ids_b.row_lengths(), budget=budget)
     return _head(ids_a, keep_a), _head(ids_b, keep_b)
 
 

@@ -87,12 +87,8 @@ class Tokenizer:
         self.strip_accents = lowercase if strip_accents is None else strip_accents
         self.split_cjk = split_cjk
         self.special_ids = tuple(map(self.vocabulary.index, SPECIAL_TOKENS))
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (
-            self.special_ids
-        )
-        self._normalizer = Normalizer(
-            lowercase=lowercase, strip_accents=self.strip_accents
-        )
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = self.special_ids
+        self._normalizer = Normalizer(lowercase=lowercase, strip_accents=self.strip_accents)
         # The string operations exist on the CPU alone; so must the constants they read.
         with tf.init_scope(), tf.device("CPU"):
             self._pieces = WordPieces(self.vocabulary, split_cjk=split_cjk)
@@ -278,18 +274,12 @@ class Tokenizer:
 
     def _token(self, token_id: int) -> str:
         if not 0 <= token_id < self.vocab_size:
-            raise ValueError(
-                f"Ids must be in [0, {self.vocab_size}). Got: {token_id}"
-            )
+            raise ValueError(f"Ids must be in [0, {self.vocab_size}). Got: {token_id}")
         return self.vocabulary[token_id]
 
     # Python callers gain from a compiled graph; in a graph the operations go to the caller's.
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        return (
-            self._compiled_ids(texts)
-            if tf.executing_eagerly()
-            else self.ragged_ids(texts)
-        )
+        return self._compiled_ids(texts) if tf.executing_eagerly() else self.ragged_ids(texts)
 
     @functools.cached_property
     def _compiled_ids(self):
@@ -311,22 +301,16 @@ def _as_tensor(texts: Any, *, name: str) -> tf.Tensor:
         )
     if tf.is_tensor(texts):
         if texts.dtype != tf.string:
-            raise ValueError(
-                f"{name} must be strings. Got a tensor of {texts.dtype.name}"
-            )
+            raise ValueError(f"{name} must be strings. Got a tensor of {texts.dtype.name}")
         return tf.ensure_shape(texts, [None])
-    return tf.constant(
-        [_encoded(text, index, name) for index, text in enumerate(texts)], tf.string
-    )
+    return tf.constant([_encoded(text, index, name) for index, text in enumerate(texts)], tf.string)
 
 
 def _encoded(text: Any, index: int, name: str) -> bytes:
     if isinstance(text, bytes):
         return text
     if not isinstance(text, str):
-        raise ValueError(
-            f"{name} must be a list of str or bytes. Got at index {index}: {text!r}"
-        )
+        raise ValueError(f"{name} must be a list of str or bytes. Got at index {index}: {text!r}")
     # Half a surrogate pair (from JSON, say) has no UTF-8. U+FFFD is left out all the same, and it
     # keeps the offsets right.
     return _SURROGATE.sub("\ufffd", text).encode("utf-8")

@@ -92,9 +92,6 @@ def write(
 ) -> None:
     """Writes the three files; each appears complete or not at all."""
     directory = Path(directory)
-    # Entries end at LF alone, see `read_vocabulary`: no translation of line ends.
-    with atomic_write(directory / VOCABULARY_FILE, newline="\n") as file:
-        file.writelines(f"{token}\n" for token in vocabulary)
     config = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": lowercase,
@@ -105,6 +102,9 @@ def write(
     }
     _write_json(directory / CONFIG_FILE, config)
     _write_json(directory / SPECIAL_TOKENS_FILE, _ROLES)
+    # Last: a directory without it is seen to be incomplete. Entries end at LF alone.
+    with atomic_write(directory / VOCABULARY_FILE, newline="\n") as file:
+        file.writelines(f"{token}\n" for token in vocabulary)
 
 
 def _options(config: dict[str, Any], fast: dict[str, Any]) -> dict[str, Any]:
@@ -189,9 +189,7 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path}, line {error.lineno} is not JSON: {error.msg}. Repair or remove the file."
         ) from None
     if not isinstance(content, dict):
-        raise ValueError(
-            f"{path} must hold a JSON object. Got: {type(content).__name__}"
-        )
+        raise ValueError(f"{path} must hold a JSON object. Got: {type(content).__name__}")
     return content
 
 

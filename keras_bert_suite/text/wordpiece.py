@@ -98,9 +98,7 @@ class WordPieces:
         )
         ids, starts, ends = self._trie.tokenize_with_offsets(words)
         shift = tf.expand_dims(word_starts, 2)
-        return tuple(
-            ragged.merge_dims(1, 2) for ragged in (ids, starts + shift, ends + shift)
-        )
+        return tuple(ragged.merge_dims(1, 2) for ragged in (ids, starts + shift, ends + shift))
 
     def _may_have_long_words(self, ids: tf.RaggedTensor) -> tf.Tensor:
         """Scalar bool: whether a run of continuation pieces could be a word beyond the limit.
@@ -108,9 +106,7 @@ class WordPieces:
         A sum over the flat pieces, far cheaper than counting characters; False is certain.
         """
         run = self._suspicious_run
-        continued = tf.cumsum(
-            tf.cast(tf.gather(self.continuation, ids.flat_values), tf.int32)
-        )
+        continued = tf.cumsum(tf.cast(tf.gather(self.continuation, ids.flat_values), tf.int32))
         return tf.reduce_any(continued[run:] - continued[:-run] >= run)
 
     def _without_long_words(
@@ -126,20 +122,14 @@ class WordPieces:
         word_starts = tf.boolean_mask(starts.flat_values, is_first)
         word_ends = tf.math.segment_max(ends.flat_values, word_of_piece)
         rows = tf.boolean_mask(ids.value_rowids(), is_first)
-        words = tf.strings.substr(
-            tf.gather(texts, rows), word_starts, word_ends - word_starts
-        )
+        words = tf.strings.substr(tf.gather(texts, rows), word_starts, word_ends - word_starts)
         is_long = tf.strings.length(words, unit="UTF8_CHAR") > MAX_WORD_CHARACTERS
 
         piece_is_long = tf.gather(is_long, word_of_piece)
         kept = is_first | ~piece_is_long
         new_ids = tf.where(piece_is_long, self._unknown_id, ids.flat_values)
-        new_ends = tf.where(
-            piece_is_long, tf.gather(word_ends, word_of_piece), ends.flat_values
-        )
-        lengths = tf.reduce_sum(
-            ids.with_flat_values(tf.cast(kept, tf.int64)), axis=1
-        )
+        new_ends = tf.where(piece_is_long, tf.gather(word_ends, word_of_piece), ends.flat_values)
+        lengths = tf.reduce_sum(ids.with_flat_values(tf.cast(kept, tf.int64)), axis=1)
         flat = (new_ids, starts.flat_values, new_ends)
         return lengths, tuple(tf.boolean_mask(values, kept) for values in flat)
 
@@ -155,9 +145,7 @@ def _reachable(vocabulary: Sequence[str], *, split_cjk: bool) -> list[str]:
     entries up word by word. The control character of a stand-in is in no normalised text.
     """
     return [
-        token
-        if token == UNKNOWN or _is_word(token, split_cjk=split_cjk)
-        else f"\x01{index}"
+        token if token == UNKNOWN or _is_word(token, split_cjk=split_cjk) else f"\x01{index}"
         for index, token in enumerate(vocabulary)
     ]
 
@@ -168,9 +156,7 @@ def _is_word(token: str, *, split_cjk: bool) -> bool:
     if any(_is_never_in_words(character) for character in text):
         return False
     alone = len(text) == 1 and text == token
-    return alone or not any(
-        _is_word_alone(character, split_cjk=split_cjk) for character in text
-    )
+    return alone or not any(_is_word_alone(character, split_cjk=split_cjk) for character in text)
 
 
 def _is_never_in_words(character: str) -> bool:

@@ -97,7 +97,9 @@ def is_deleted(c: str) -> bool:
 
 
 def is_cjk(c: str) -> bool:
-    ranges = "4E00-9FFF 3400-4DBF 20000-2A6DF 2A700-2B73F 2B740-2B81F 2B820-2CEAF F900-FAFF 2F800-2FA1F"
+    ranges = (
+        "4E00-9FFF 3400-4DBF 20000-2A6DF 2A700-2B73F 2B740-2B81F 2B820-2CEAF F900-FAFF 2F800-2FA1F"
+    )
     return any(
         int(first, 16) <= ord(c) <= int(last, 16)
         for first, last in (part.split("-") for part in ranges.split())
@@ -115,8 +117,7 @@ def assigned() -> list[str]:
     return [
         chr(code)
         for code in range(0x110000)
-        if unicodedata.category(chr(code)) not in ("Cn", "Cs")
-        and code not in NEW_CAPITALS
+        if unicodedata.category(chr(code)) not in ("Cn", "Cs") and code not in NEW_CAPITALS
     ]
 
 

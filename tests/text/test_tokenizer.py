@@ -28,9 +28,7 @@ def tokenizer():
 @pytest.fixture(scope="module", params=["uncased", "cased"])
 def google(request, kbs_data):
     """(tokenizer, rows): rows of (text, expected) by google-research/bert."""
-    vocabulary = read_vocabulary(
-        kbs_data / "vocab" / f"bert-base-{request.param}-vocab.txt"
-    )
+    vocabulary = read_vocabulary(kbs_data / "vocab" / f"bert-base-{request.param}-vocab.txt")
     path = kbs_data / "expected_tokenization" / "vectors.jsonl"
     rows = [json.loads(line) for line in path.open(encoding="utf-8")]
     assert len(rows) > 250
@@ -45,9 +43,7 @@ def test_every_row_of_google(google):
         assert result.tokens == expected["tokens"], text
         assert result.ids == expected["ids"], text
         if "hf_offsets" in expected:
-            assert [list(offset) for offset in result.offsets] == expected[
-                "hf_offsets"
-            ]
+            assert [list(offset) for offset in result.offsets] == expected["hf_offsets"]
 
 
 def test_ids_alone_and_with_offsets_agree_on_every_row(google):
@@ -68,9 +64,7 @@ def test_ids_alone_and_with_offsets_agree_on_every_row(google):
         (7, {"lowercase": False, "split_cjk": False}),
     ],
 )
-def test_random_unicode_equals_plain_python(
-    seed, options, random_cases, reference_tokenizer
-):
+def test_random_unicode_equals_plain_python(seed, options, random_cases, reference_tokenizer):
     texts, vocabulary = random_cases(seed, 600)
     tokenizer = Tokenizer(vocabulary, **options)
     reference = reference_tokenizer(vocabulary, **options)
