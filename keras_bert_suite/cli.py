@@ -43,8 +43,9 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-# TensorFlow reads this when it is imported: 2 shows its errors and leaves out notes on the CPU.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from keras_bert_suite import quiet_tensorflow
+
+quiet_tensorflow.install()
 
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an error, not its message alone.")
 

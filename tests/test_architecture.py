@@ -27,10 +27,11 @@ _TOOLS = {"files", "choices", "__version__"}
 _MAY_IMPORT = {
     "__init__": {"checkpoints", "config", "models", "text"},  # the public names
     "choices": set(),
-    "cli": set(),
+    "cli": {"quiet_tensorflow"},
     "config": set(),
     "files": set(),
     "losses": set(),
+    "quiet_tensorflow": set(),
     "metrics": set(),
     "text": set(),
     "layers": set(),
