@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-
 _OWN = "KBS_QUIET_TENSORFLOW"
 
 
