@@ -42,6 +42,11 @@ class ModelSettings:
         return set(sorted(present)[-self.num_latest :])
 
 
+def one_model(name: str, base_path: str | os.PathLike) -> dict[str, ModelSettings]:
+    """A single model, its newest version; a relative path is meant from the working directory."""
+    return {name: ModelSettings(name=name, base_path=Path(os.path.abspath(base_path)))}
+
+
 def read_config_file(path: str | os.PathLike) -> dict[str, ModelSettings]:
     """The models of a ModelServerConfig in protobuf's text format.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Mapping
@@ -162,6 +163,23 @@ class Server:
             )
             faces.append(GrpcServer(self.manager, options=grpc_options))
         return faces
+
+
+def serve(models: Mapping[str, ModelSettings], *, options: ServerOptions) -> None:
+    """Serves until SIGTERM or Ctrl-C; says in one line on stdout when it is ready.
+
+    Raises: as `Server`.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server = Server(models, options=options)
+    if not stop.is_set():
+        server.start()
+        print(server.describe(), flush=True)
+        stop.wait()
+    server.stop()
+    print("Stopped; what had begun was answered.", flush=True)
 
 
 def _address(host: str, port: int) -> str:

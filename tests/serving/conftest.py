@@ -1,0 +1,109 @@
+"""A server in a process of its own, and the small models that it serves."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.util
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def contract_models():
+    """The module contract_models.py beside this file."""
+    path = Path(__file__).with_name("contract_models.py")
+    spec = importlib.util.spec_from_file_location("contract_models", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def contract_config(contract_models, tmp_path_factory) -> Path:
+    """The config file of half_plus_two (versions 1 and 2) and echo (version 7)."""
+    return contract_models.write_all(tmp_path_factory.mktemp("contract"))
+
+
+@dataclasses.dataclass
+class ServerProcess:
+    """bin/serve.py at work."""
+
+    process: subprocess.Popen
+    grpc: str
+    rest: str
+    ready: str
+
+    def stop(self) -> int:
+        """Ends it by SIGTERM and returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=40)
+
+
+@pytest.fixture(scope="session")
+def start_server(repository):
+    """start_server(*flags) -> ServerProcess that is ready; all are killed at the end."""
+    started = []
+
+    def start(*flags: str) -> ServerProcess:
+        ports = free_ports(2)
+        command = [sys.executable, "bin/serve.py", f"--port={ports[0]}", *flags]
+        process = subprocess.Popen(
+            [*command, f"--rest_api_port={ports[1]}"],
+            cwd=repository,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return ServerProcess(
+            process, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", _ready_line(process)
+        )
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(request):
+    """bin/serve.py with the contract models; a real TF Serving when TFS_ADDRESS is set."""
+    grpc_address = os.environ.get("TFS_ADDRESS")
+    if grpc_address:
+        rest = os.environ.get("TFS_REST_ADDRESS", "")
+        return ServerProcess(None, grpc_address, rest, "")
+    config = request.getfixturevalue("contract_config")
+    return request.getfixturevalue("start_server")(f"--model_config_file={config}")
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _ready_line(process: subprocess.Popen) -> str:
+    """The first line of stdout; stderr is read on and on, or the server would wait for us."""
+    lines: queue.Queue[str] = queue.Queue()
+    errors: list[str] = []
+
+    def read_errors():
+        errors.extend(process.stderr)
+
+    threading.Thread(target=lambda: lines.put(process.stdout.readline()), daemon=True).start()
+    threading.Thread(target=read_errors, daemon=True).start()
+    line = lines.get(timeout=90)
+    assert line, f"the server ended: {''.join(errors)[-2000:]}"
+    return line
