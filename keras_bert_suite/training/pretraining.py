@@ -264,11 +264,19 @@ def _metrics(result: TrainingResult, source, evaluate, held_out_batches) -> dict
         "padding_share": statistics.fmean(r["padding_share"] for r in training),
     }
     if evaluate is not None:
-        metrics |= evaluate()
+        metrics |= _evaluation(result, evaluate)
         metrics["unigram_entropy"] = unigram_entropy(
             held_out_batches, token_counts=source.token_counts()
         )
     return metrics
+
+
+def _evaluation(result: TrainingResult, evaluate: HeldOut) -> dict[str, float]:
+    """The held-out numbers of the last step: those of the log, where it was due to evaluate."""
+    last = result.history[-1]
+    if last["kind"] == "eval" and last["step"] == result.step:
+        return {name: value for name, value in last.items() if name not in ("kind", "step")}
+    return evaluate()
 
 
 def _training_record(run_settings: Mapping[str, Any], result: TrainingResult) -> dict[str, Any]:

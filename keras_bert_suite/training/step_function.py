@@ -79,7 +79,9 @@ class StepFunction:
         model, strategy = self._model, self._strategy
 
         def replica_read():
-            results = {m.name: tf.cast(tf.reshape(m.result(), ()), tf.float32) for m in model.metrics}
+            results = {
+                m.name: tf.cast(tf.reshape(m.result(), ()), tf.float32) for m in model.metrics
+            }
             results = {"loss": _total_loss(model, results)} | results
             if reset:
                 with tf.control_dependencies(list(results.values())):

@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np  # noqa: E402
@@ -21,7 +21,7 @@ make_strategy = functools.cache(strategies.make_strategy)
 
 
 def train(options, strategy):
-    import toy
+    import training_toy as toy
     from keras_bert_suite.training.step_function import distributed_batches
     from keras_bert_suite.training.trainer import Trainer
 
@@ -47,7 +47,7 @@ def train(options, strategy):
 def dropout(options, strategy):
     """Each replica's training output for one and the same input."""
     import tensorflow as tf
-    import toy
+    import training_toy as toy
 
     model = toy.tiny_model(strategy, **options["model"])
     rows = {k: tf.constant(v) for k, v in toy.RandomSource().rows(0).items()}

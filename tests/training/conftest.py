@@ -1,11 +1,6 @@
-"""Makes the helpers of this directory importable and gives the strategy of the in-process tests."""
-
-import sys
-from pathlib import Path
+"""The strategy of the in-process tests."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import toy
+import training_toy as toy
 
 from keras_bert_suite.training.checkpoint import TrainingCheckpoint, settings_difference
 
@@ -98,7 +98,10 @@ def test_all_damaged_is_an_error_not_a_fresh_start(model, tmp_path):
     checkpoint = checkpoint_of(model, tmp_path)
     save(checkpoint, 1)
     _flip_a_byte(tmp_path / "step-00000001")
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="None of the 1 training states"):
+    with (
+        pytest.warns(UserWarning),
+        pytest.raises(ValueError, match="None of the 1 training states"),
+    ):
         checkpoint.restore_newest(settings=SETTINGS)
 
 
@@ -181,7 +184,7 @@ def test_tensorflow_finds_the_disk_full(model, tmp_path, monkeypatch):
 _WRITE_UNDER_A_LIMIT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import toy
+import training_toy as toy
 from keras_bert_suite.training.checkpoint import TrainingCheckpoint
 from keras_bert_suite.training.strategies import make_strategy
 strategy = make_strategy()
@@ -201,7 +204,7 @@ def test_a_real_write_error_leaves_the_earlier_states(model, tmp_path):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    here = str(Path(__file__).parent)
+    here = str(Path(toy.__file__).parent)
     command = [sys.executable, "-c", _WRITE_UNDER_A_LIMIT, here, str(tmp_path)]
     run = subprocess.run(
         command, preexec_fn=limit, capture_output=True, text=True, timeout=100, check=False

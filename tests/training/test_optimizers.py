@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import toy
+import training_toy as toy
 
 from keras_bert_suite.training.optimizers import decayed_variables, make_optimizer
 
@@ -67,9 +67,7 @@ def test_a_saved_optimizer_still_knows_what_not_to_decay():
 
 
 def test_clips_the_global_norm_and_takes_one_adam_step():
-    optimizer = make_optimizer(
-        learning_rate=0.1, num_steps=10**6, weight_decay=0.0, clip_norm=1.0
-    )
+    optimizer = make_optimizer(learning_rate=0.1, num_steps=10**6, weight_decay=0.0, clip_norm=1.0)
     optimizer.epsilon = 1.0  # large, so that the step shows the size of the clipped gradient
     one, two = keras.Variable([0.0], name="one"), keras.Variable([0.0], name="two")
     optimizer.build([one, two])

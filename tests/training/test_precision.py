@@ -10,5 +10,7 @@ def test_names_keras_policies():
 
 
 def test_refuses_an_unknown_precision():
-    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, float16.*'int8'"):
+    with pytest.raises(
+        ValueError, match="precision must be one of float32, bfloat16, float16.*'int8'"
+    ):
         policy_name("int8")

@@ -15,7 +15,9 @@ def test_plain_lines_where_there_is_no_terminal():
         progress.log(5, {"loss": 1.25, "tokens_per_second": 12345.6, "learning_rate": 2e-5})
         progress.message("saved")
     line, message = stream.getvalue().splitlines()
-    assert line.startswith("step 5/10  loss 1.2500  tokens_per_second 12,346  learning_rate 2.00e-05")
+    assert line.startswith(
+        "step 5/10  loss 1.2500  tokens_per_second 12,346  learning_rate 2.00e-05"
+    )
     assert line.endswith("0:00:00 left")
     assert message == "saved"
 

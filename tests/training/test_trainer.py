@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
-import toy
+import training_toy as toy
 
 from keras_bert_suite.training.trainer import Trainer
 
@@ -39,7 +39,9 @@ def test_trains_logs_and_leaves_a_state(whole):
     lines = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
     assert lines == result.history
     assert [line["step"] for line in lines] == [2, 4, 6]
-    assert {"loss", "bag_loss", "learning_rate", "tokens_per_second", "padding_share"} <= {*lines[0]}
+    assert {"loss", "bag_loss", "learning_rate", "tokens_per_second", "padding_share"} <= {
+        *lines[0]
+    }
     assert lines[0]["loss"] == pytest.approx(lines[0]["bag_loss"])
     # 2 of 20 steps done, no warm-up: the next update has 18 / 20 of the peak.
     assert lines[0]["learning_rate"] == pytest.approx(1e-2 * 18 / 20)
@@ -125,7 +127,9 @@ def test_stops_when_the_loss_is_not_finite(one_device, tmp_path):
     trainer = trainer_of(
         one_device, tmp_path, model=model, evaluate=poison, evaluate_every=4, checkpoint_every=3
     )
-    with pytest.raises(ValueError, match="The loss is nan.*step 6.*step-00000003.*lower learning_rate"):
+    with pytest.raises(
+        ValueError, match="The loss is nan.*step 6.*step-00000003.*lower learning_rate"
+    ):
         trainer.run()
 
 

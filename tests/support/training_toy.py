@@ -51,9 +51,7 @@ class RandomSource:
             "next_sentence_labels": generator.integers(0, 2, [count]).astype(np.int32),
         }
 
-    def batches(
-        self, step, *, state=None, pipeline=0, num_pipelines=1, replicas_per_pipeline=1
-    ):
+    def batches(self, step, *, state=None, pipeline=0, num_pipelines=1, replicas_per_pipeline=1):
         if state is not None and state != self.state(step):
             raise ValueError(f"state {state} does not belong to step {step}")
         rows = replica_batch_size(

@@ -1,0 +1,46 @@
+import pytest
+
+from keras_bert_suite.training.pretraining_settings import PretrainingSettings
+
+PATHS = {"train_data": "records/train-*", "output_dir": "out"}
+
+
+def settings(**changes):
+    return PretrainingSettings(**{**PATHS, "tokenizer": "vocabulary", **changes})
+
+
+def test_defaults_are_berts():
+    found = settings()
+    assert (found.masking, found.objectives, found.mask_fraction) == ("token", ("mlm", "nsp"), 0.15)
+    assert (found.sequence_length, found.global_batch_size) == (128, 256)
+    assert (found.learning_rate, found.weight_decay, found.clip_norm) == (1e-4, 0.01, 1.0)
+
+
+def test_warmup_is_a_tenth_of_the_run_and_at_most_10000_steps():
+    assert settings(num_steps=500).warmup == 50
+    assert settings(num_steps=1_000_000).warmup == 10_000
+    assert settings(num_steps=500, warmup_steps=7).warmup == 7
+
+
+def test_the_tokenizer_comes_with_the_model_to_start_from():
+    assert settings().tokenizer_dir == "vocabulary"
+    assert settings(tokenizer=None, init_from="model").tokenizer_dir == "model"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokenizer": None}, "--tokenizer is required without --init_from"),
+        ({"encoder": "tiny", "init_from": "model"}, "--encoder and --init_from exclude each other"),
+        ({"eval_every": 5}, "--eval_every needs --eval_data"),
+        ({"num_replicas": 2}, "num_replicas belongs to --strategy=mirrored alone"),
+        ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
+        ({"num_steps": 0}, "num_steps must be at least 1"),
+        ({"micro_batches": 0}, "micro_batches must be at least 1"),
+        ({"eval_batch_size": 0}, "eval_batch_size must be at least 1"),
+        ({"learning_rate": "high"}, "learning_rate must be float. Received: 'high'"),
+    ],
+)
+def test_refuses(changes, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**changes)
