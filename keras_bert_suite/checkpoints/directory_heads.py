@@ -100,8 +100,8 @@ class DirectoryHeads:
             stored = self._make(head.kind)
         except (ValueError, TypeError) as error:
             return str(error)
-        labels = getattr(stored, "labels", None)
-        return "" if labels == getattr(head, "labels", None) else f"labels {listed(labels)}"
+        labels = getattr(stored, "labels", [])
+        return "" if labels == getattr(head, "labels", []) else f"labels {listed(labels)}"
 
     def _make(self, kind: str) -> Head:
         name = "classifier.bias"

@@ -137,11 +137,11 @@ def _labels(values: Mapping[str, Any], num_labels: int | None) -> list[str]:
         return placeholders
     if not isinstance(id2label, dict):
         raise ValueError(f"`id2label` must be an object. Received: {id2label!r}")
-    labels = [id2label.get(str(index)) for index in range(len(id2label))]
-    if None in labels:
+    if set(id2label) != {str(index) for index in range(len(id2label))}:
         raise ValueError(
             f"`id2label` must number the labels 0, 1, 2, ... Received the ids {list(id2label)}"
         )
+    labels = [str(id2label[str(index)]) for index in range(len(id2label))]
     # Old releases left two placeholders there whatever the number of labels; they name nothing.
     unnamed = labels == [f"LABEL_{index}" for index in range(len(labels))]
     return placeholders if unnamed and num_labels else labels
