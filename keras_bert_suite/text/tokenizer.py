@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert_suite.text import packing, tokenizer_files
+from keras_bert_suite.text.arguments import as_texts
 from keras_bert_suite.text.normalization import Normalizer
 from keras_bert_suite.text.offsets import character_offsets
 from keras_bert_suite.text.vocabulary import (
@@ -21,8 +21,6 @@ from keras_bert_suite.text.vocabulary import (
     check_vocabulary,
 )
 from keras_bert_suite.text.wordpiece import WordPieces
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,8 +208,8 @@ class Tokenizer:
             lengths, `max_length` too small.
         """
         tensor_in = tf.is_tensor(texts)
-        texts = _as_tensor(texts, name="texts")
-        pairs = None if pairs is None else _as_tensor(pairs, name="pairs")
+        texts = as_texts(texts, name="texts")
+        pairs = None if pairs is None else as_texts(pairs, name="pairs")
         if pairs is not None and not texts.shape.is_compatible_with(pairs.shape):
             raise ValueError(
                 "texts and pairs must be equally many. "
@@ -237,7 +235,7 @@ class Tokenizer:
         Raises:
           ValueError: a single text instead of a list, or other things than texts.
         """
-        ragged = self._compiled_ids_and_offsets(_as_tensor(texts, name="texts"))
+        ragged = self._compiled_ids_and_offsets(as_texts(texts, name="texts"))
         rows = zip(*(part.to_list() for part in ragged), strict=True)
         return [
             Tokenized(
@@ -291,26 +289,3 @@ class Tokenizer:
 
 
 _TEXTS = tf.TensorSpec([None], tf.string)
-
-
-def _as_tensor(texts: Any, *, name: str) -> tf.Tensor:
-    """String tensor [batch] of what a user gave."""
-    if isinstance(texts, (str, bytes)):
-        raise ValueError(
-            f"{name} must be a list of texts; for one text write [text]. Got: {texts[:50]!r}"
-        )
-    if tf.is_tensor(texts):
-        if texts.dtype != tf.string:
-            raise ValueError(f"{name} must be strings. Got a tensor of {texts.dtype.name}")
-        return tf.ensure_shape(texts, [None])
-    return tf.constant([_encoded(text, index, name) for index, text in enumerate(texts)], tf.string)
-
-
-def _encoded(text: Any, index: int, name: str) -> bytes:
-    if isinstance(text, bytes):
-        return text
-    if not isinstance(text, str):
-        raise ValueError(f"{name} must be a list of str or bytes. Got at index {index}: {text!r}")
-    # Half a surrogate pair (from JSON, say) has no UTF-8. U+FFFD is left out all the same, and it
-    # keeps the offsets right.
-    return _SURROGATE.sub("\ufffd", text).encode("utf-8")

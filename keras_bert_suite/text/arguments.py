@@ -1,0 +1,41 @@
+"""Texts as Python callers give them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import tensorflow as tf
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def as_texts(texts: Any, *, name: str) -> tf.Tensor:
+    """String tensor [batch] of the texts that a user gave.
+
+    Args:
+      texts: list of str or bytes, or string tensor [batch].
+      name: what the messages call them.
+
+    Raises:
+      ValueError: a single text, or other things than texts.
+    """
+    if isinstance(texts, (str, bytes)):
+        raise ValueError(
+            f"{name} must be a list of texts; for one text write [text]. Got: {texts[:50]!r}"
+        )
+    if tf.is_tensor(texts):
+        if texts.dtype != tf.string:
+            raise ValueError(f"{name} must be strings. Got a tensor of {texts.dtype.name}")
+        return tf.ensure_shape(texts, [None])
+    return tf.constant([_encoded(text, index, name) for index, text in enumerate(texts)], tf.string)
+
+
+def _encoded(text: Any, index: int, name: str) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise ValueError(f"{name} must be a list of str or bytes. Got at index {index}: {text!r}")
+    # Half a surrogate pair (from JSON, say) has no UTF-8. U+FFFD is left out all the same, and it
+    # keeps the offsets right.
+    return _SURROGATE.sub("\ufffd", text).encode("utf-8")
