@@ -39,7 +39,9 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Directory to make.", requ
 _NUM_SHARDS = flags.DEFINE_integer(
     "num_shards", 8, "Training shards; aim at no more than 32 MB each."
 )
-_WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "Processes.")
+_WORKERS = flags.DEFINE_integer(
+    "workers", None, "Processes; by default one for each 16 MB of input, at most one for each CPU."
+)
 _SENTENCES = flags.DEFINE_enum(
     "sentences",
     "split",
@@ -59,7 +61,7 @@ _OVERWRITE = flags.DEFINE_bool(
 def main(argv: list[str]) -> None:
     del argv
     from keras_bert_suite.data.progress import byte_progress
-    from keras_bert_suite.data.record_making import make_records
+    from keras_bert_suite.data.record_making import default_workers, make_records
     from keras_bert_suite.text.tokenizer import Tokenizer
 
     start = time.monotonic()
@@ -69,7 +71,7 @@ def main(argv: list[str]) -> None:
             make_tokenizer=functools.partial(Tokenizer.from_directory, _TOKENIZER.value),
             output_dir=_OUTPUT_DIR.value,
             num_shards=_NUM_SHARDS.value,
-            workers=_WORKERS.value,
+            workers=_WORKERS.value if _WORKERS.present else default_workers(_INPUT.value),
             sentences=_SENTENCES.value,
             eval_fraction=_EVAL_FRACTION.value,
             overwrite=_OVERWRITE.value,

@@ -37,7 +37,7 @@ def row_keys(*parts: Any) -> np.ndarray:
     return key.astype(np.int64)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Masking:
     """Chooses tokens to predict and hides them.
 

@@ -155,10 +155,8 @@ class PretrainingSource:
         groups.load(0, 0)
 
         def generate() -> Iterator[dict[str, np.ndarray]]:
-            for group in range(len(groups.groups_of(0))):
-                planned = groups.load(0, group)
-                for start in range(0, len(planned), batch_size):
-                    yield self._rows([(planned, planned.order[start : start + batch_size])])
+            for runs in groups.runs(Position(), batch_size, one_epoch=True):
+                yield self._rows(runs)
 
         return self._dataset(generate, None)
 

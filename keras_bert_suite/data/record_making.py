@@ -32,7 +32,14 @@ from keras_bert_suite.data.documents import (
 )
 
 _CHUNK_CHARACTERS = 1 << 18
+_BYTES_PER_WORKER = 16_000_000
 _OWN_FILE = re.compile(r"(train|eval)-\d{5}-of-\d{5}\.tfrecord|" + re.escape(records.STATS_FILE))
+
+
+def default_workers(pattern: str) -> int:
+    """Gives the processes that pay for their start: one for each 16 MB, at most one a CPU."""
+    size = sum(map(os.path.getsize, expand_files(pattern)))
+    return max(1, min(os.cpu_count() or 1, size // _BYTES_PER_WORKER))
 
 
 def make_records(

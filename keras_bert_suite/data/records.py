@@ -251,7 +251,8 @@ def _check_batch(batch: dict[str, Any], *, file: str, first: int, vocab_size: in
     outside = (ids.values < 0) | (ids.values >= vocab_size)
     if tf.reduce_any(outside):
         position = int(tf.argmax(tf.cast(outside, tf.int32)))
-        number = first + int(tf.searchsorted(ids.row_splits, [position], side="right")[0]) - 1
+        splits = ids.row_splits.numpy()
+        number = first + int(np.searchsorted(splits, position, side="right")) - 1
         raise ValueError(
             f"{file}, record {number}: token id {int(ids.values[position])} is outside the "
             f"vocabulary of {vocab_size}: the records were made with another tokenizer. Remedy: "

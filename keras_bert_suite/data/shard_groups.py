@@ -160,16 +160,18 @@ class ShardGroups:
             epoch, group = epoch + 1, 0
 
     def runs(
-        self, position: Position, size: int
+        self, position: Position, size: int, *, one_epoch: bool = False
     ) -> Iterator[list[tuple[PlannedGroup, np.ndarray]]]:
         """Gives batches of `size` examples from `position` on, without end.
 
         A batch is a list of (group, int64 example indices): one entry, or more where it spans
-        groups.
+        groups. With `one_epoch` it ends with the epoch, and the last batch may be smaller.
         """
         batch: list[tuple[PlannedGroup, np.ndarray]] = []
         missing = size
         for epoch, group, offset in self._groups_from(position):
+            if one_epoch and epoch != position.epoch:
+                break
             planned = self.load(epoch, group)
             while offset < len(planned):
                 indices = planned.order[offset : offset + missing]
@@ -179,6 +181,8 @@ class ShardGroups:
                 if not missing:
                     yield batch
                     batch, missing = [], size
+        if batch:
+            yield batch
 
     def _groups_from(self, position: Position) -> Iterator[tuple[int, int, int]]:
         epoch, group, offset = position.epoch, position.group, position.offset
