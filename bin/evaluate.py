@@ -54,7 +54,8 @@ def main(argv):
         file.write(json.dumps(result.metrics, indent=2, ensure_ascii=False) + "\n")
     print(predictor.task.report(result.metrics))
     if result.bad_rows:
-        print(f"{len(result.bad_rows)} bad rows skipped, the first: {result.bad_rows[0]}")
+        rows = "row" if len(result.bad_rows) == 1 else "rows"
+        print(f"{len(result.bad_rows)} bad {rows} skipped, the first: {result.bad_rows[0]}")
     print(
         f"\n{result.metrics['num_examples']:,} examples of {_DATA_FILE.value}; metrics.json and "
         f"predictions.jsonl are in {output_dir}. Next: bin/export_model.py "

@@ -134,7 +134,9 @@ def test_padded_lengths():
     source = BucketedSource(features(), global_batch_size=4, seed=0, padded_lengths=[48, 8, 16, 32])
     lengths = {batch["token_ids"].shape[1] for batch in take(source, 12)}
     assert lengths <= {8, 16, 32, 48} and len(lengths) > 1
-    with pytest.raises(ValueError, match=r"must reach the longest row, \d+ tokens. Received: \[8\]"):
+    with pytest.raises(
+        ValueError, match=r"must reach the longest row, \d+ tokens. Received: \[8\]"
+    ):
         BucketedSource(features(), global_batch_size=4, seed=0, padded_lengths=[8])
 
 
