@@ -38,7 +38,8 @@ class RaggedFeatures:
     def __post_init__(self):
         if not len(self.lengths) or self.lengths.min() < 1:
             raise ValueError(
-                f"Features need at least one row and one token in each. Received: lengths {self.lengths}."
+                "Features need at least one row and one token in each row. "
+                f"Received: lengths {self.lengths}."
             )
         total = int(self.lengths.sum())
         wrong = {k: v.shape for k, v in self.tokens.items() if v.shape != (total,)}
@@ -94,9 +95,9 @@ class BucketedSource:
     Every epoch takes each row once, in an order that depends on (seed, epoch) alone: a random
     permutation is cut into windows of `window_batches` batches, each window is sorted by length and
     cut into batches, and the batches are shuffled. Rows of a batch are thus of like length, and
-    batches of different lengths alternate. The rows that do not fill a batch come last in the epoch;
-    their batch is completed by its shortest row with "example_weights" 0, so that sums over the
-    weights are exact on any number of replicas.
+    batches of different lengths alternate. The rows that do not fill a batch come last in the
+    epoch; their batch is completed by its shortest row with "example_weights" 0, so that sums over
+    the weights are exact on any number of replicas.
 
     Args:
       features: the rows.

@@ -86,7 +86,8 @@ class Classification(Task[TextExample]):
         labels = self.labels or tuple(sorted({example.label for example in examples}))
         if len(labels) < 2:
             raise ValueError(
-                f"{path}: a classifier needs at least two labels. Column {task.label_column!r} has: "
+                f"{path}: a classifier needs at least two labels. "
+                f"Column {task.label_column!r} has: "
                 f"{', '.join(map(repr, labels)) or 'none'}."
             )
         return dataclasses.replace(task, labels=labels), examples

@@ -3,8 +3,8 @@
 All are UTF-8 (a byte order mark is ignored) and chosen by the file's ending:
   .tsv     a header, then one row a line, columns parted by tabs. A quotation mark is an ordinary
            character, as in the files of GLUE (csv.QUOTE_NONE).
-  .csv     a header, then rows as RFC 4180 has them: a field in quotation marks may hold commas, line
-           ends and doubled quotation marks.
+  .csv     a header, then rows as RFC 4180 has them: a field in quotation marks may hold commas,
+           line ends and doubled quotation marks.
   .jsonl, .ndjson, .json   one JSON object a line.
 Blank lines are passed over.
 """
@@ -40,7 +40,7 @@ def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[Row]:
     """Gives the rows of a file in order; a row that cannot be read goes to `bad_rows`.
 
     Raises:
-      ValueError: another ending, no rows that can be read, a header without names or with one name twice, or a bad
+      ValueError: another ending, no rows that can be read, a header with one name twice, or a bad
         row that `bad_rows` does not skip.
       OSError: the file cannot be opened.
     """

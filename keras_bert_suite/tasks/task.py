@@ -28,9 +28,9 @@ class Task(Choice, abc.ABC, Generic[Example]):
     """What a model is fine-tuned for: a file's rows in, answers and their score out.
 
     A new task is a new file in this package with a subclass that has a `name`. Its dataclass fields
-    are what a model directory keeps of it (config.json, "keras_bert_suite", "task"); those made with
-    `choices.option` are flags of the binaries. This module and its siblings import TensorFlow inside
-    functions, so that `--help` stays quick.
+    are what a model directory keeps of it (config.json, "keras_bert_suite", "task"); those made
+    with `choices.option` are flags of the binaries. The modules of this package import TensorFlow
+    inside functions, so that `--help` stays quick.
 
     Attributes:
       best_by: the key of `score`'s numbers that chooses the best checkpoint; higher is better.
@@ -55,7 +55,7 @@ class Task(Choice, abc.ABC, Generic[Example]):
 
     @abc.abstractmethod
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[Example]:
-        """Reads a file with targets for a fitted task, in the file's order; raises as `fit` does."""
+        """Reads a file with targets for a fitted task, in its order; raises as `fit` does."""
 
     @abc.abstractmethod
     def example(self, record: Mapping[str, Any]) -> Example:
@@ -89,7 +89,7 @@ class Task(Choice, abc.ABC, Generic[Example]):
     def decode(
         self, outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """Answers as flat tensors, batch first, in the graph: for prediction and the served model."""
+        """Answers as flat tensors, batch first, in the graph: for prediction and serving."""
 
     @abc.abstractmethod
     def predictions(

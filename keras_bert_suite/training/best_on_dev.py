@@ -14,8 +14,8 @@ class BestOnDev:
     """Scores the model when it is called and saves it if no earlier step scored as high.
 
     The score stands in the saved directory's config.json, which appears together with the weights,
-    so that a resumed run knows what it had. A run that is resumed before its last evaluation repeats
-    it and comes to the same weights and score.
+    so that a resumed run knows what it had. A run that goes on from before its last evaluation
+    repeats it and comes to the same weights and score.
 
     Args:
       predictor: of the model in training.
