@@ -67,8 +67,8 @@ class DocumentEncoder:
             sentence += len(sentences)
         return parts
 
-    def _part(self, document: Document, ids: np.ndarray, lengths: np.ndarray) -> EncodedPart:
-        lengths = _bounded_lengths(lengths[lengths > 0].tolist())
+    def _part(self, document: Document, ids: np.ndarray, counts: np.ndarray) -> EncodedPart:
+        lengths = _bounded_lengths(counts[counts > 0].tolist())
         encoded, start = [], 0
         for piece in _pieces(lengths):
             end = start + sum(piece)

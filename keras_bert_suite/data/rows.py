@@ -48,8 +48,9 @@ class RowLayout:
         batch["lengths"] = lengths.astype(np.int32)
         batch["keys"] = np.concatenate([group.keys[examples] for group, examples in runs])
         if self._pairs:
-            labels = [group.plan.labels[examples] for group, examples in runs]
-            batch["next_sentence_labels"] = np.concatenate(labels)
+            batch["next_sentence_labels"] = np.concatenate(
+                [np.asarray(group.plan.labels)[examples] for group, examples in runs]
+            )
         return batch
 
     def _rows(self, group: PlannedGroup, examples: np.ndarray, width: int) -> dict[str, np.ndarray]:
