@@ -1,12 +1,12 @@
 """The state of a training run on disk: whole or not there, and exact to the bit.
 
     OUTPUT/checkpoints/step-00000100/
-        state.json                           step, data position, settings, size and CRC of the files
+        state.json                           step, data position, settings, CRC of the files
         training.index  training.data-...    tf.train.Checkpoint of all variables
 
 A state holds the model's variables (weights and the states of the dropout generators) and the
 optimizer's (moments, step count, loss scale). With batches that are a pure function of the step
-(data/source.py) a resumed run computes what the uninterrupted one would have, bit by bit on the CPU.
+(data/source.py) a resumed run computes what the uninterrupted one would have, bit by bit on a CPU.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class TrainingCheckpoint:
       optimizer: its optimizer, built.
       directory: the folder of the states, OUTPUT/checkpoints.
       keep: how many of the newest states stay, at least 1.
-      is_chief: False on the other workers of a multi-worker run. They take part in the saving, which
+      is_chief: False on the other workers of a multi-worker run. They take part in the saving, as
         TensorFlow demands, but write to a temporary place that is removed again.
     """
 
@@ -139,8 +139,8 @@ class TrainingCheckpoint:
             if difference:
                 raise ValueError(
                     f"The settings differ from those of the run that {self.path(step)} belongs to "
-                    f"(old -> new): {'; '.join(difference)}. Remedy: use the old settings to go on, "
-                    "or another output_dir to start a new run."
+                    f"(old -> new): {'; '.join(difference)}. Remedy: use the old settings to go "
+                    "on, or another output_dir to start a new run."
                 )
             self._restore(step)
             return state
@@ -175,9 +175,10 @@ class TrainingCheckpoint:
         if saved != own:
             wrong = sorted(k for k in {*saved, *own} if saved.get(k) != own.get(k))
             raise ValueError(
-                f"{prefix} belongs to another model or optimizer: {len(wrong)} variables are missing, "
-                f"new or of another shape, the first is {self._readable(wrong[0])} (saved shape "
-                f"{saved.get(wrong[0])}, wanted {own.get(wrong[0])}). Remedy: another output_dir."
+                f"{prefix} belongs to another model or optimizer: {len(wrong)} variables are "
+                f"missing, new or of another shape, the first is {self._readable(wrong[0])} (saved "
+                f"shape {saved.get(wrong[0])}, wanted {own.get(wrong[0])}). Remedy: choose another "
+                "output_dir."
             )
         self._checkpoint.read(prefix).assert_consumed()
 
@@ -190,8 +191,8 @@ class TrainingCheckpoint:
             is_weight = key.startswith("model_") and value.dtype.is_floating
             if is_weight and not tf.reduce_all(tf.math.is_finite(value)):
                 raise ValueError(
-                    f"The weight {variable.path} is not finite after step {step}: the state was not saved. "
-                    f"Last good state: {newest_or_none(self)}. {DIVERGED_REMEDY}"
+                    f"The weight {variable.path} is not finite after step {step}: the state was "
+                    f"not saved. Last good state: {newest_or_none(self)}. {DIVERGED_REMEDY}"
                 )
 
     @contextlib.contextmanager

@@ -22,7 +22,7 @@ class HeldOut:
     def __init__(self, model, dataset: tf.data.Dataset):
         self._dataset = dataset
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def sums(batch):
             outputs = model(batch, training=False)
             losses = {f"{k}_loss": v for k, v in model.loss_terms(outputs, batch).items()}

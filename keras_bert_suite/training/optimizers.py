@@ -17,8 +17,8 @@ _NOT_DECAYED = r"(?:^|/)(?:gamma|beta|bias)(?=$|[/:])"
 class MatrixDecayAdamW(keras.optimizers.AdamW):
     """AdamW whose decay leaves LayerNorm's gamma and beta and all biases alone.
 
-    A class of its own because Keras does not save what `exclude_from_weight_decay` was told: a model
-    that was saved and loaded would decay everything.
+    A class of its own because Keras does not save what `exclude_from_weight_decay` was told: a
+    model that was saved and loaded would decay everything.
     """
 
     def __init__(self, *args, **kwargs):

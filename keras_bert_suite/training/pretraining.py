@@ -13,32 +13,18 @@ from typing import Any
 import keras
 
 import keras_bert_suite
-from keras_bert_suite.checkpoints.model_directory import (
-    load_model,
-    load_tokenizer,
-    read_encoder_config,
-    save_model,
-    write_json,
-)
-from keras_bert_suite.config import EncoderConfig
-from keras_bert_suite.data.pretraining import PretrainingSource
+from keras_bert_suite.checkpoints.model_directory import save_model, write_json
 from keras_bert_suite.data.records import vocabulary_fingerprint
 from keras_bert_suite.evaluation.language_modeling import unigram_entropy
-from keras_bert_suite.models.bert_model import BertModel
-from keras_bert_suite.models.encoder import Encoder
-from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
-from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.text.tokenizer import Tokenizer
+from keras_bert_suite.training import pretraining_parts as parts
 from keras_bert_suite.training.checkpoint import settings_difference
 from keras_bert_suite.training.held_out import HeldOut
-from keras_bert_suite.training.optimizers import make_optimizer
-from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 from keras_bert_suite.training.settings import compared
 from keras_bert_suite.training.strategies import WorkerSum, is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer, TrainingResult
 
-_HEADS = {"mlm": MaskedLMHead, "nsp": NextSentenceHead}
 _KIND = "pretraining"
 
 
@@ -74,27 +60,52 @@ def pretrain(
       OSError: something could not be read or written.
     """
     strategy = make_strategy(settings.strategy, num_replicas=settings.num_replicas)
-    tokenizer = load_tokenizer_of(settings)
-    config = encoder_config(settings, tokenizer)
+    tokenizer = parts.load_tokenizer_of(settings)
+    config = parts.encoder_config(settings, tokenizer)
     run_settings = {
         **compared(settings),
-        **_flat("encoder", config.to_dict()),
-        **_flat("tokenizer", vocabulary_fingerprint(tokenizer)),
+        **{f"encoder.{key}": value for key, value in config.to_dict().items()},
+        **{f"tokenizer.{key}": v for key, v in vocabulary_fingerprint(tokenizer).items()},
     }
     finished = _finished(settings, run_settings)
     if finished is not None:
         return finished
-    _check(settings, config, num_replicas=strategy.num_replicas_in_sync)
-    source = _source(settings, tokenizer, settings.train_data, settings.seed)
-    held_out_batches = None
-    if settings.eval_data:
-        held_out = _source(settings, tokenizer, settings.eval_data, settings.seed)
-        held_out_batches = held_out.evaluation_batches(settings.eval_batch_size)
+    parts.check_sizes(settings, config, num_replicas=strategy.num_replicas_in_sync)
+    source = parts.source_of(settings, tokenizer, files=settings.train_data)
+    held_out = _held_out_batches(settings, tokenizer)
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
-        model = compiled_model(settings, config)
-    evaluate = HeldOut(model, held_out_batches) if settings.eval_data else None
-    trainer = Trainer(
+        model = parts.compiled_model(settings, config)
+    evaluate = HeldOut(model, held_out) if held_out else None
+    trainer = _trainer(settings, run_settings, model, source, strategy, evaluate)
+    weights = sum(math.prod(v.shape) for v in model.trainable_variables)
+    say(
+        f"{settings.num_steps:,} steps of {settings.global_batch_size:,} rows; {weights:,} weights "
+        f"learn; {len(source.files)} files of records"
+    )
+    result = trainer.run()
+    if result.step < settings.num_steps:
+        return PretrainingOutcome(_interrupted_line(settings, result), None, result.exit_status)
+    metrics = _metrics(result, source, evaluate, held_out)
+    if is_chief(strategy):
+        save_model(model, settings.output_dir, tokenizer=tokenizer)
+        write_json(settings.output_dir, "metrics.json", metrics)
+        # Last: it tells that all the rest is there.
+        write_json(settings.output_dir, "training.json", _training_record(run_settings, result))
+    WorkerSum(strategy)([0.0])  # the other workers wait for the chief to finish writing
+    return PretrainingOutcome(_summary(settings, metrics), metrics)
+
+
+def _held_out_batches(settings: PretrainingSettings, tokenizer: Tokenizer):
+    """The evaluation batches, or None without --eval_data."""
+    if settings.eval_data is None:
+        return None
+    source = parts.source_of(settings, tokenizer, files=settings.eval_data)
+    return source.evaluation_batches(settings.eval_batch_size)
+
+
+def _trainer(settings, run_settings, model, source, strategy, evaluate) -> Trainer:
+    return Trainer(
         model=model,
         source=source,
         strategy=strategy,
@@ -108,121 +119,6 @@ def pretrain(
         evaluate_every=settings.eval_every,
         settings=run_settings,
     )
-    weights = sum(math.prod(v.shape) for v in model.trainable_variables)
-    say(
-        f"{settings.num_steps:,} steps of {settings.global_batch_size:,} rows; {weights:,} weights "
-        f"learn; {len(source.files)} files of records"
-    )
-    result = trainer.run()
-    if result.step < settings.num_steps:
-        return PretrainingOutcome(_interrupted_line(settings, result), None, result.exit_status)
-    metrics = _metrics(result, source, evaluate, held_out_batches)
-    if is_chief(strategy):
-        save_model(model, settings.output_dir, tokenizer=tokenizer)
-        write_json(settings.output_dir, "metrics.json", metrics)
-        # Last: it tells that all the rest is there.
-        write_json(settings.output_dir, "training.json", _training_record(run_settings, result))
-    WorkerSum(strategy)([0.0])  # the other workers wait for the chief to finish writing
-    return PretrainingOutcome(_summary(settings, metrics), metrics)
-
-
-def load_tokenizer_of(settings: PretrainingSettings) -> Tokenizer:
-    """Gives the run's tokenizer; with --init_from it must have the model's vocabulary."""
-    if settings.init_from is None:
-        return Tokenizer.from_directory(settings.tokenizer)
-    own = load_tokenizer(settings.init_from)
-    if settings.tokenizer is None:
-        return own
-    tokenizer = Tokenizer.from_directory(settings.tokenizer)
-    if tuple(tokenizer.vocabulary) != tuple(own.vocabulary):
-        raise ValueError(
-            "--tokenizer must have the vocabulary of --init_from. Received: "
-            f"{tokenizer.vocab_size} entries in {settings.tokenizer}, {own.vocab_size} in "
-            f"{settings.init_from}, not the same. Remedy: leave --tokenizer out."
-        )
-    return tokenizer
-
-
-def encoder_config(settings: PretrainingSettings, tokenizer: Tokenizer) -> EncoderConfig:
-    """Gives the encoder's shape: of --init_from, of a config.json, or a named size.
-
-    Raises:
-      ValueError: an unknown name; a config.json whose vocab_size is not the tokenizer's.
-    """
-    if settings.init_from is not None:
-        return read_encoder_config(settings.init_from)
-    own = {"vocab_size": tokenizer.vocab_size, "pad_token_id": int(tokenizer.pad_id)}
-    name = settings.encoder or "base"
-    if not name.endswith(".json"):
-        return EncoderConfig.from_name(name, **own)
-    config = EncoderConfig.from_json_file(name)
-    stated = json.loads(Path(name).read_text(encoding="utf-8")).get("vocab_size")
-    if stated is not None and stated != tokenizer.vocab_size:
-        raise ValueError(
-            f"{name}: vocab_size must be the tokenizer's, {tokenizer.vocab_size}. "
-            f"Received: {stated}. Remedy: leave it out of the file."
-        )
-    return config.replace(**own)
-
-
-def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> BertModel:
-    """Gives the model with a head for each objective, compiled. Call it in the strategy's scope."""
-    policy = policy_name(settings.precision)
-    heads = [_HEADS[name].for_encoder(config, dtype=policy) for name in settings.objectives]
-    if settings.init_from is not None:
-        model = load_model(settings.init_from, dtype=policy, heads=heads)
-    else:
-        model = BertModel(Encoder(config, dtype=policy), heads, dtype=policy)
-    optimizer = make_optimizer(
-        learning_rate=settings.learning_rate,
-        num_steps=settings.num_steps,
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        clip_norm=settings.clip_norm,
-        precision=settings.precision,
-    )
-    model.compile(
-        optimizer=optimizer,
-        micro_batches=settings.micro_batches,
-        jit_compile=settings.jit_compile,
-    )
-    return model
-
-
-def _source(
-    settings: PretrainingSettings, tokenizer: Tokenizer, files: str, seed: int
-) -> PretrainingSource:
-    return PretrainingSource(
-        files,
-        tokenizer=tokenizer,
-        sequence_length=settings.sequence_length,
-        global_batch_size=settings.global_batch_size,
-        seed=seed,
-        objectives=settings.objectives,
-        masking=settings.masking,
-        mask_fraction=settings.mask_fraction,
-        max_predictions=settings.max_predictions,
-        short_sequence_fraction=settings.short_sequence_fraction,
-        # XLA compiles anew for every shape of a batch.
-        static_shapes=settings.jit_compile or settings.strategy == "tpu",
-    )
-
-
-def _check(settings: PretrainingSettings, config: EncoderConfig, *, num_replicas: int) -> None:
-    if settings.sequence_length > config.max_positions:
-        raise ValueError(
-            "sequence_length must not exceed the encoder's max_positions. Received: "
-            f"sequence_length={settings.sequence_length}, max_positions={config.max_positions}. "
-            "Remedy: shorter rows, or a config.json with more positions as --encoder."
-        )
-    parts = num_replicas * settings.micro_batches
-    if settings.global_batch_size % parts:
-        raise ValueError(
-            "global_batch_size must divide by replicas * micro_batches. Received: "
-            f"global_batch_size={settings.global_batch_size}, {num_replicas} replicas, "
-            f"micro_batches={settings.micro_batches}. Remedy: choose global_batch_size="
-            f"{max(1, round(settings.global_batch_size / parts)) * parts}."
-        )
 
 
 def _finished(
@@ -241,8 +137,8 @@ def _finished(
         raise ValueError(f"{path} or metrics.json beside it is not ours: {error}.") from error
     if kind != _KIND:
         raise ValueError(
-            f"{settings.output_dir} holds the model of another run ({path}). Remedy: choose another "
-            "output_dir."
+            f"{settings.output_dir} holds the model of another run ({path}). Remedy: choose "
+            "another output_dir."
         )
     difference = settings_difference(old, run_settings)
     if difference:
@@ -312,7 +208,3 @@ def _interrupted_line(settings: PretrainingSettings, result: TrainingResult) -> 
         f"Stopped after {result.step:,} of {settings.num_steps:,} steps; the state is in "
         f"{Path(settings.output_dir) / 'checkpoints'}. Next: the same command goes on from there."
     )
-
-
-def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix}.{key}": value for key, value in values.items()}

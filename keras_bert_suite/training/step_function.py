@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_bert_suite.data.source import BatchSource
+from keras_bert_suite.training.strategies import is_multi_worker
 
 
 class StepFunction:
@@ -40,8 +41,16 @@ class StepFunction:
         self._read_and_reset = self._compiled_metrics(reset=True)
 
     def __call__(self, count: int) -> tuple[int, int]:
-        """Runs `count` steps; gives (real tokens, positions with padding) of this process."""
-        tokens, slots = self._run(self._iterator, tf.constant(count, tf.int32)).numpy()
+        """Runs `count` steps; gives (real tokens, positions with padding) of this process.
+
+        Raises:
+          ValueError: what a source's generator raised, such as damaged records.
+          OSError: another worker of a multi-worker run is gone.
+        """
+        try:
+            tokens, slots = self._run(self._iterator, tf.constant(count, tf.int32)).numpy()
+        except tf.errors.OpError as error:
+            raise _explained(error, self._strategy) from error
         return int(tokens), int(slots)
 
     def metrics(self, *, reset: bool = False) -> dict[str, float]:
@@ -64,13 +73,18 @@ class StepFunction:
             mask = batch["padding_mask"]
             return tf.stack([tf.reduce_sum(mask), tf.size(mask)])
 
-        @tf.function
+        # Without AutoGraph, as Keras traces its steps: it reads the source again and takes long.
+        @tf.function(autograph=False)
         def run(iterator, count):
-            counted = tf.zeros([2], tf.int64)
-            for _ in tf.range(count):
+            def step(index, counted):
                 per_replica = strategy.run(replica_step, args=(next(iterator),))
                 local = strategy.experimental_local_results(per_replica)
-                counted += tf.cast(tf.add_n(list(local)), tf.int64)
+                return index + 1, counted + tf.cast(tf.add_n(list(local)), tf.int64)
+
+            start = (tf.constant(0), tf.zeros([2], tf.int64))
+            _, counted = tf.while_loop(
+                lambda index, _: index < count, step, start, parallel_iterations=1
+            )
             return counted
 
         return run
@@ -89,7 +103,26 @@ class StepFunction:
                         metric.reset_state()
             return results
 
-        return tf.function(lambda: strategy.run(replica_read))
+        return tf.function(lambda: strategy.run(replica_read), autograph=False)
+
+
+# How the other workers see that one of them is gone.
+_WORKER_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+
+
+def _explained(error: tf.errors.OpError, strategy) -> Exception:
+    """What to raise for an error of a call: the user's error in it, where there is one."""
+    # A ValueError in a Python generator of tf.data arrives with its text inside another error.
+    lines = str(error.message).splitlines()
+    for line in lines:
+        if "ValueError: " in line:
+            return ValueError(line.split("ValueError: ", 1)[1])
+    if is_multi_worker(strategy) and isinstance(error, _WORKER_GONE):
+        return OSError(
+            "Another worker is gone, so that this one stops too. Remedy: start all workers again "
+            f"with the same command; they go on from the newest state. TensorFlow said: {lines[0]}"
+        )
+    return error
 
 
 def _total_loss(model, results: Mapping[str, tf.Tensor]) -> tf.Tensor:

@@ -158,4 +158,5 @@ def _replica_sum(strategy):
     return tf.function(
         lambda x: strategy.run(replica, args=(x,)),
         input_signature=[tf.TensorSpec([None], tf.float64)],
+        autograph=False,
     )

@@ -15,9 +15,9 @@ from keras_bert_suite.files import atomic_write
 class TrainingLog:
     """Writes metrics by step to DIRECTORY/log.jsonl and DIRECTORY/logs/{train,eval}.
 
-    A resumed run repeats the steps after its state: their lines are taken out of log.jsonl first, so
-    that every step stands there once. TensorBoard's files are never rewritten; it shows the newer
-    value of a repeated step.
+    A resumed run repeats the steps after its state: their lines are taken out of log.jsonl first,
+    so that every step stands there once. TensorBoard's files are never rewritten; it shows the
+    newer value of a repeated step.
 
     Args:
       directory: the run's output directory.

@@ -1,4 +1,4 @@
-"""The binary itself: what it prints and its exit status. tests/training/test_pretraining.py has the rest."""
+"""The binary itself: what it prints and its exit status (the rest is in tests/training)."""
 
 import json
 import subprocess

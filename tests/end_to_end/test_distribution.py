@@ -1,7 +1,7 @@
-"""One device = 2 replicas = 2 workers = accumulated micro-batches, with unequal numbers of masked tokens.
+"""One device = 2 replicas = 2 workers = micro-batches, with unequal numbers of masked tokens.
 
-All runs on one machine share a process (the replicas' collectives stay out of pytest's), each of the two
-workers has its own; the tests then compare the final variables.
+All runs on one machine share a process (the replicas' collectives stay out of pytest's), each of
+the two workers has its own; the tests then compare the final variables.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).with_name("train_toy.py")
-# Every gradient is longer than 0.5, so that the clipping takes part. One layer traces faster than two.
+# Every gradient is longer than 0.5, so that the clipping takes part. One layer traces faster.
 TOY = {"clip_norm": 0.5, "num_layers": 1}
 
 
@@ -41,7 +41,7 @@ def start(runs, *, environment=None):
 
 
 def run_all(directory, *, single, workers):
-    """Runs `single` in one process and `workers` in two at once; gives {name of a run: its arrays}."""
+    """Runs `single` in one process and `workers` in two; gives {name of a run: its arrays}."""
     directory.mkdir(exist_ok=True)
     for runs in (single, workers):
         for name, options in runs.items():

@@ -1,4 +1,4 @@
-"""kill -9 and SIGTERM during bin/pretrain.py: the same command ends with the same weights, bit by bit."""
+"""kill -9 and SIGTERM during bin/pretrain.py: the same command ends with the same bits."""
 
 import os
 import random

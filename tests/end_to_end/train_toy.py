@@ -1,6 +1,6 @@
 """Trains the toy model in a process of its own: `train_toy.py JSON`. No test itself.
 
-The JSON is a list of runs, each with: strategy, output (an .npz of the final variables), and optionally
+The JSON is a list of runs, each with: strategy, output (an .npz of the final variables), and maybe
 loop ("trainer", "fit" or "dropout"), steps, trainer (arguments of Trainer), model (of tiny_model).
 """
 
@@ -22,6 +22,7 @@ make_strategy = functools.cache(strategies.make_strategy)
 
 def train(options, strategy):
     import training_toy as toy
+
     from keras_bert_suite.training.step_function import distributed_batches
     from keras_bert_suite.training.trainer import Trainer
 

@@ -25,8 +25,8 @@ def make_tokenizer():
 
 
 def make_corpus(directory: Path) -> None:
-    """Writes records/, vocabulary/ and encoder.json. Every document keeps to the words of its topic, so
-    that the context tells much about a masked word, and about the next sentence."""
+    """Writes records/, vocabulary/ and encoder.json. Every document keeps to the words of its
+    topic, so that the context tells much about a masked word, and about the next sentence."""
     from keras_bert_suite.data.record_making import make_records
 
     generator = random.Random(0)

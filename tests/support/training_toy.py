@@ -22,8 +22,8 @@ VOCABULARY, LENGTH, PREDICTIONS = 40, 12, 5
 
 
 class RandomSource:
-    """Rows of random tokens of random lengths; row r of a step has 1 + (r % 5) predictions, so that the
-    replicas' halves hold unequal numbers of masked tokens."""
+    """Rows of random tokens of random lengths; row r of a step has 1 + (r % 5) predictions, so that
+    the replicas' halves hold unequal numbers of masked tokens."""
 
     def __init__(self, *, global_batch_size=8, seed=0):
         self.global_batch_size = global_batch_size
@@ -119,7 +119,7 @@ def tiny_model(
 
 
 class Bag(ExactModel):
-    """Tells next_sentence_labels from the mean of the token embeddings: a model that traces fast."""
+    """Tells next_sentence_labels from the mean token embedding: a model that traces fast."""
 
     term_names = ("bag",)
     metric_term_names = ()

@@ -72,8 +72,8 @@ def test_clips_the_global_norm_and_takes_one_adam_step():
     one, two = keras.Variable([0.0], name="one"), keras.Variable([0.0], name="two")
     optimizer.build([one, two])
     optimizer.apply([tf.constant([3.0]), tf.constant([4.0])])
-    # Norm 5, so the gradients become 0.6 and 0.8. First step of Adam: rate * g / (|g| + eps'), where
-    # Keras folds the bias corrections in the rate: 0.1 * sqrt(1 - b2) / (1 - b1) * m / (sqrt(v) + eps).
+    # Norm 5, so the gradients become 0.6 and 0.8. Keras folds Adam's bias corrections in the rate:
+    # rate * sqrt(1 - b2) / (1 - b1) * m / (sqrt(v) + epsilon).
     for variable, gradient in ((one, 0.6), (two, 0.8)):
         m, v = 0.1 * gradient, 0.001 * gradient**2
         step = 0.1 * np.sqrt(0.001) / 0.1 * m / (np.sqrt(v) + 1.0)

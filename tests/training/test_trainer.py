@@ -179,3 +179,16 @@ def test_precisions_and_xla_train_alike(one_device, tmp_path, float32_losses, op
     losses = _losses(one_device, tmp_path, **options)
     assert losses[-1] < losses[0] - 0.5
     np.testing.assert_allclose(losses, float32_losses, atol=tolerance)
+
+
+def test_an_error_in_the_data_keeps_its_own_words(one_device, tmp_path):
+    class Damaged(toy.RandomSource):
+        def rows(self, step):
+            if step == 4:
+                raise ValueError("train-00000.tfrecord: record 7 is damaged")
+            return super().rows(step)
+
+    trainer = trainer_of(one_device, tmp_path)
+    trainer.source = Damaged()
+    with pytest.raises(ValueError, match="^train-00000.tfrecord: record 7 is damaged$"):
+        trainer.run()
