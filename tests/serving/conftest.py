@@ -20,11 +20,13 @@ import pytest
 @pytest.fixture(scope="session")
 def contract_models():
     """The module contract_models.py beside this file."""
-    path = Path(__file__).with_name("contract_models.py")
-    spec = importlib.util.spec_from_file_location("contract_models", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _neighbour("contract_models")
+
+
+@pytest.fixture(scope="session")
+def tiny_models():
+    """The module tiny_models.py beside this file."""
+    return _neighbour("tiny_models")
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +109,11 @@ def _ready_line(process: subprocess.Popen) -> str:
     line = lines.get(timeout=90)
     assert line, f"the server ended: {''.join(errors)[-2000:]}"
     return line
+
+
+def _neighbour(name: str):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,110 @@
+"""bin/query.py: what it prints, and its errors in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+
+@pytest.fixture
+def rest_server():
+    """(HOST:PORT, the requests it got); answers with two rows, or 404 for the model `nobody`."""
+    requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):  # noqa: N802
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            requests.append((self.path, body))
+            known = "nobody" not in self.path
+            answer = {"outputs": {"label": ["yes", "no"], "scores": [[0.75], [0.5]]}}
+            if not known:
+                answer = {"error": "Servable not found for request: Latest(nobody)"}
+            text = json.dumps(answer).encode()
+            self.send_response(200 if known else 404)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+
+
+@pytest.fixture
+def query(repository):
+    def call(*flags):
+        return subprocess.run(
+            [sys.executable, "bin/query.py", *flags],
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return call
+
+
+def test_texts_become_lines_of_json(query, rest_server):
+    address, requests = rest_server
+    result = query(f"--server={address}", "--rest", "--model_name=m", "--text=a", "--text=b, c")
+    assert result.returncode == 0, result.stderr
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [
+        {"label": "yes", "scores": [0.75]},
+        {"label": "no", "scores": [0.5]},
+    ]
+    body = {"signature_name": "serving_default", "inputs": {"text": ["a", "b, c"]}}
+    assert requests == [("/v1/models/m:predict", body)]
+
+
+def test_pairs_versions_labels_and_any_inputs(query, rest_server):
+    address, requests = rest_server
+    common = (f"--server={address}", "--rest")
+    query(*common, "--text_a=a", "--text_b=b", "--version=3")
+    query(*common, '--inputs={"ids": [[1]]}', "--signature=tokens", "--version_label=best")
+    assert requests == [
+        (
+            "/v1/models/default/versions/3:predict",
+            {"signature_name": "serving_default", "inputs": {"text_a": ["a"], "text_b": ["b"]}},
+        ),
+        (
+            "/v1/models/default/labels/best:predict",
+            {"signature_name": "tokens", "inputs": {"ids": [[1]]}},
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ([], "Ask with one of --text, --text_a with --text_b, or --inputs."),
+        (["--text=a", "--text_a=b", "--text_b=c"], "Ask with one of"),
+        (["--text_a=b"], "must be given equally often. Received: 1 and 0."),
+        (["--inputs={"], "--inputs must be JSON"),
+        (["--inputs=[1]"], "--inputs must be a JSON object of lists"),
+        (["--text=a", "--server=here"], "--server must be HOST:PORT. Received: 'here'"),
+        (["--text=a", "--server=127.0.0.1:1", "--timeout=0.3"], "Cannot reach 127.0.0.1:1"),
+    ],
+)
+def test_errors(query, flags, message):
+    result = query("--rest", *flags)
+    assert result.returncode == 1
+    assert message in result.stderr.strip().splitlines()[-1]
+    assert result.stdout == ""
+
+
+def test_what_the_server_says_is_shown(query, rest_server):
+    address, _ = rest_server
+    result = query(f"--server={address}", "--rest", "--model_name=nobody", "--text=a")
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1] == (
+        f"error: {address}: NOT_FOUND: Servable not found for request: Latest(nobody)"
+    )

@@ -1,0 +1,142 @@
+"""The client, over gRPC and REST."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from keras_bert_suite.serving.client import Client, RequestError
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def connect(request, server):
+    """connect(**options) -> Client of the contract models."""
+    rest = request.param == "rest"
+    address = server.rest if rest else server.grpc
+    return lambda **options: Client(address, rest=rest, **options)
+
+
+@pytest.fixture
+def silent_server():
+    """HOST:PORT of something that accepts and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_answers_row_by_row(connect):
+    with connect(model_name="echo") as client:
+        answers = client.answers({"text": ["a", "\u00e9\U0001f600"]})
+    assert [answer["text"] for answer in answers] == ["a", "\u00e9\U0001f600"]
+    assert [answer["length"] for answer in answers] == [1, 6]
+
+
+def test_numbers_versions_and_labels(connect):
+    for options, expected in (({}, 3.05), ({"version": 1}, 2.05), ({"label": "stable"}, 2.05)):
+        with connect(model_name="half_plus_two", **options) as client:
+            (value,) = client.predict({"x": [0.1]}).values()
+            assert value == [expected]
+
+
+@pytest.mark.parametrize(
+    "options, inputs, code, message",
+    [
+        ({"model_name": "nobody"}, {"text": ["a"]}, "NOT_FOUND", "Latest(nobody)"),
+        ({"model_name": "echo"}, {"text": ["fail"]}, "INVALID_ARGUMENT", "must not be `fail`"),
+        ({"model_name": "echo"}, {"text": [["a"]]}, "INVALID_ARGUMENT", "must have shape [?]"),
+    ],
+)
+def test_what_the_server_refuses(connect, options, inputs, code, message):
+    with connect(**options) as client, pytest.raises(RequestError) as caught:
+        client.predict(inputs)
+    assert caught.value.code == code
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("rest", [False, True])
+def test_nobody_listens(rest, unused_address):
+    with Client(unused_address, rest=rest, timeout=0.5) as client:
+        with pytest.raises(RequestError, match=f"Cannot reach {unused_address}") as caught:
+            client.predict({"text": ["a"]})
+    assert caught.value.code == "UNAVAILABLE"
+
+
+@pytest.fixture
+def unused_address():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{closed.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("rest", [False, True])
+def test_no_answer_in_time(rest, silent_server):
+    started = time.monotonic()
+    with Client(silent_server, rest=rest, timeout=0.5) as client:
+        with pytest.raises(RequestError) as caught:
+            client.predict({"text": ["a"]})
+    assert caught.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
+    assert time.monotonic() - started < 5
+
+
+def test_it_waits_for_a_server_that_comes_up(unused_address):
+    host, port = unused_address.split(":")
+
+    def answer_once():
+        time.sleep(0.5)
+        with socket.create_server((host, int(port))) as listening:
+            connection, _ = listening.accept()
+            connection.recv(1 << 16)
+            body = b'{"outputs": {"label": ["yes"]}}'
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+            )
+            connection.close()
+
+    thread = threading.Thread(target=answer_once)
+    thread.start()
+    with Client(unused_address, rest=True, timeout=10) as client:
+        assert client.answers({"text": ["a"]}) == [{"label": "yes"}]
+    thread.join()
+
+
+def test_rest_to_the_port_of_grpc_says_so(server):
+    with Client(server.grpc, rest=True, timeout=2) as client:
+        with pytest.raises(RequestError, match="is it the REST port"):
+            client.predict({"text": ["a"]})
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:", ":8500", "localhost:x", "a:99999"])
+def test_addresses(address):
+    with pytest.raises(ValueError, match="--server must be HOST:PORT"):
+        Client(address, rest=True)
+
+
+def test_arguments():
+    with pytest.raises(ValueError, match="not both"):
+        Client("localhost:1", rest=True, version=1, label="a")
+    with pytest.raises(ValueError, match="timeout must be positive"):
+        Client("localhost:1", rest=True, timeout=0)
+
+
+def test_inputs_that_are_no_tensor(server):
+    with Client(server.grpc, model_name="echo") as client:
+        with pytest.raises(ValueError, match="Input text must be a list of values of one type"):
+            client.predict({"text": [["a"], ["b", "c"]]})
+
+
+def test_the_rest_path_imports_no_tensorflow(server):
+    code = f"""
+import sys
+from keras_bert_suite.serving.client import Client
+with Client({server.rest!r}, model_name="echo", rest=True) as client:
+    assert client.answers({{"text": ["ab"]}})[0]["length"] == 2
+assert not {{"tensorflow", "grpc", "numpy"}} & set(sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
