@@ -1,4 +1,4 @@
-"""What a fine-tuning run is told."""
+"""What a fine-tuning run is told. Imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,66 +8,56 @@ from pathlib import Path
 from typing import Any
 
 from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.training.settings import check_types, setting
 from keras_bert_suite.tuning.method import TuningMethod
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
-    """What a fine-tuning run is told.
-
-    Attributes:
-      task: not yet fitted; the training file fits it.
-      tuning: the tuning method.
-      init_from: model directory of the encoder and the tokenizer.
-      from_scratch: take the config and the tokenizer of `init_from` but fresh weights.
-      train_file, dev_file: of the task; without a dev file the last weights are kept.
-      output_dir: gets the model directory and, under checkpoints/, the training state.
-      epochs: passes over the training file; None takes the tuning method's.
-      learning_rate: the peak; None takes the tuning method's.
-      batch_size: rows of an optimizer step, over all replicas.
-      sequence_length: tokens of the longest row, special tokens included; longer ones are cut.
-      warmup_fraction: share of the steps in which the rate rises.
-      weight_decay, clip_norm: of the optimizer.
-      seed: of the head, the dropout and the order of the rows.
-      strategy: of `training/strategies.py`; precision: of `training/precision.py`.
-      skip_bad_rows: count rows that cannot be used instead of stopping.
-      checkpoint_every: steps between two training states; None saves one an epoch.
+class RunSettings:
+    """What every task and tuning method is told: flags of bin/finetune.py, keys of its --config.
 
     Raises:
-      ValueError: a number out of range, or an output_dir that is init_from.
+      ValueError: a value of the wrong type or range, or an output_dir that is init_from.
     """
 
-    task: Task
-    tuning: TuningMethod
-    init_from: str
-    train_file: str
-    output_dir: str
-    dev_file: str | None = None
-    from_scratch: bool = False
-    epochs: int | None = None
-    learning_rate: float | None = None
-    batch_size: int = 32
-    sequence_length: int = 128
-    warmup_fraction: float = 0.1
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0
-    seed: int = 0
-    strategy: str = "one_device"
-    precision: str = "float32"
-    skip_bad_rows: bool = False
-    checkpoint_every: int | None = None
+    init_from: str = setting(help="Model directory to begin with: encoder and tokenizer.")
+    train_file: str = setting(help="Examples to learn.")
+    output_dir: str = setting(help="Where the result and the training state go.", free=True)
+    dev_file: str | None = setting(
+        None, help="Examples to choose the best weights by; without it the last are kept."
+    )
+    from_scratch: bool = setting(
+        False, help="Take --init_from's config and tokenizer, but fresh weights."
+    )
+    epochs: int | None = setting(
+        None, help="Passes over --train_file (default: the tuning method's; full: 3)."
+    )
+    learning_rate: float | None = setting(
+        None, help="The peak (default: the tuning method's; full: 3e-5)."
+    )
+    batch_size: int = setting(32, help="Examples of a step, over all replicas.")
+    sequence_length: int = setting(128, help="Most tokens of an example; longer ones are cut.")
+    warmup_fraction: float = setting(
+        0.1, help="Share of the steps in which the learning rate rises."
+    )
+    weight_decay: float = setting(0.01, help="AdamW's decay of matrices.")
+    clip_norm: float = setting(1.0, help="Largest global norm of a gradient; 0: no clipping.")
+    seed: int = setting(0, help="Of the head, the dropout and the order of the examples.")
+    strategy: str = setting(
+        "one_device", help="one_device, mirrored, multi_worker (TF_CONFIG) or tpu.", free=True
+    )
+    precision: str = setting("float32", help="float32, bfloat16 or float16 (mixed precision).")
+    skip_bad_rows: bool = setting(False, help="Count rows that cannot be used instead of stopping.")
+    checkpoint_every: int | None = setting(
+        None, help="Steps between two training states (default: one an epoch).", free=True
+    )
 
     def __post_init__(self):
-        chosen = {
-            "epochs": self.tuning.default_epochs,
-            "learning_rate": self.tuning.default_learning_rate,
-        }
-        for name, default in chosen.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, default)
+        check_types(self)
         for name in ("epochs", "learning_rate", "batch_size", "sequence_length"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"--{name} must be positive. Received: {getattr(self, name)}.")
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"--{name} must be positive. Received: {value}.")
         if not 0 <= self.warmup_fraction < 1:
             raise ValueError(
                 f"--warmup_fraction must be in [0, 1). Received: {self.warmup_fraction}."
@@ -80,12 +70,36 @@ class FinetuneSettings:
                 f"began with. Received: {self.output_dir} for both."
             )
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneSettings(RunSettings):
+    """The settings of one run.
+
+    Attributes:
+      task: not yet fitted; the training file fits it.
+      tuning: the tuning method; it gives epochs and learning_rate where they are None.
+    """
+
+    task: Task
+    tuning: TuningMethod
+
+    def __post_init__(self):
+        defaults = {
+            "epochs": self.tuning.default_epochs,
+            "learning_rate": self.tuning.default_learning_rate,
+        }
+        for name, default in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, default)
+        super().__post_init__()
+
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return values | {"task": self.task.to_config(), "tuning": self.tuning.to_config()}
 
     def to_compare(self) -> dict[str, Any]:
-        """What must be the same when a run is resumed: not where and how often it writes."""
+        """What must be the same when a run is resumed: all that the weights depend on."""
+        free = {f.name for f in dataclasses.fields(self) if f.metadata.get("free")}
         values = json.loads(json.dumps(self.to_json()))
-        return {k: v for k, v in values.items() if k not in ("output_dir", "checkpoint_every")}
+        return {key: value for key, value in values.items() if key not in free}

@@ -23,11 +23,11 @@ def make_files(tmp_path):
 
 def test_from_files_to_a_model_directory(tmp_path):
     make_files(tmp_path)
+    (tmp_path / "run.json").write_text('{"epochs": 1, "batch_size": 2, "sequence_length": 16}')
     result = run_binary(
         "finetune",
         *flags(tmp_path, dev_file=tmp_path / "train.csv", label_column="kind", batch_size=8),
-        "--epochs=1",
-        "--sequence_length=16",
+        f"--config={tmp_path / 'run.json'}",
         "--labels=tool,food,animal",
     )
     assert result.returncode == 0, result.stderr

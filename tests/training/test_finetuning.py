@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 import toy_classification as toy
+from run_binary import run_binary
 
 from keras_bert_suite.checkpoints.model_directory import load_model, read_config
 from keras_bert_suite.tasks.classification import Classification
@@ -185,6 +186,18 @@ def test_pairs_and_skipped_rows(files, tmp_path):
     run = json.load(open(tmp_path / "out" / "training.json"))
     assert run["num_bad_rows"] == 2
     assert run["num_train_truncated"] > 0
+
+
+def test_two_replicas_equal_one(files, tmp_path):
+    """The last step has 3 rows and 5 fillers: one replica gets fillers alone."""
+    told = settings(files, tmp_path / "one", epochs=1, dev_file=None)
+    finetune(told)
+    flags = {k: v for k, v in vars(told).items() if v is not None and k not in ("task", "tuning")}
+    flags |= {"strategy": "mirrored", "output_dir": tmp_path / "two", "dev_file": files.dev}
+    result = run_binary("finetune", *(f"--{name}={value}" for name, value in flags.items()))
+    assert result.returncode == 0, result.stderr
+    for a, b in zip(weights(tmp_path / "one"), weights(tmp_path / "two"), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_other_settings_or_rows_do_not_resume(tuned, files, tmp_path):
