@@ -59,8 +59,8 @@ def check_vocabulary(vocabulary: Sequence[str], *, source: str) -> None:
         if token in first_line:
             raise ValueError(
                 f"Every entry of a vocabulary must be there once, and {source} has {token!r} on "
-                f"lines {first_line[token]} and {line}. Rename one of the two, to [unused-1] say: the "
-                "ids of the other entries stay."
+                f"lines {first_line[token]} and {line}. Rename one of the two, to [unused-1] say: "
+                "the ids of the others stay."
             )
         first_line[token] = line
     missing = [token for token in SPECIAL_TOKENS if token not in first_line]
