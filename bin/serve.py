@@ -58,11 +58,11 @@ def main(argv: list[str]) -> None:
     if config_file is None and not _BASE_PATH.value:
         raise ValueError("Say what to serve: --model_base_path or --model_config_file.")
 
-    from keras_bert_suite.serving.server import config, server
+    from keras_bert_suite.serving.server.options import ServerOptions
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    options = server.ServerOptions(
+    options = ServerOptions(
         host=_HOST.value,
         port=_PORT.value,
         rest_api_port=_REST_API_PORT.value,
@@ -75,6 +75,9 @@ def main(argv: list[str]) -> None:
         max_batch_rows=_MAX_BATCH_ROWS.value,
         grace_seconds=_GRACE.value,
     )
+    # TensorFlow comes in after what can be refused without it.
+    from keras_bert_suite.serving.server import config, server
+
     if config_file is not None:
         models = config.read_config_file(config_file)
     else:
