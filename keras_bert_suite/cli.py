@@ -81,7 +81,8 @@ def run(main: Callable[[list[str]], int | None], *, argv: list[str] | None = Non
             _report(f"{message} (--help lists the flags)")
             sys.exit(1)
         if flags.FLAGS["verbosity"].using_default_value:
-            flags.FLAGS.verbosity = logging.WARNING  # app.run would choose INFO
+            # app.run would choose INFO.
+            flags.FLAGS.verbosity = logging.WARNING  # type: ignore[assignment]
         return remaining
 
     app.run(lambda arguments: _guarded(main, arguments), argv=argv, flags_parser=parse)
