@@ -65,7 +65,7 @@ def test_ids_alone_and_with_offsets_agree_on_every_row(google):
     ],
 )
 def test_random_unicode_equals_plain_python(seed, options, random_cases, reference_tokenizer):
-    texts, vocabulary = random_cases(seed, 600)
+    texts, vocabulary = random_cases(seed, 300)
     tokenizer = Tokenizer(vocabulary, **options)
     reference = reference_tokenizer(vocabulary, **options)
     ids = tokenizer.ragged_ids(tf.constant(texts)).to_list()
@@ -76,14 +76,14 @@ def test_random_unicode_equals_plain_python(seed, options, random_cases, referen
         assert result.offsets == offsets, ascii(text)
         assert row == result.ids, ascii(text)
         known += sum(token != "[UNK]" for token in tokens)
-    assert known > 5000  # or the test would compare [UNK] with [UNK]
+    assert known > 2000  # or the test would compare [UNK] with [UNK]
 
 
 def test_bytes_that_are_not_utf8_are_left_out_and_count_as_one_character(
     random_cases, reference_tokenizer
 ):
     generator = random.Random(8)
-    texts, vocabulary = random_cases(8, 400)
+    texts, vocabulary = random_cases(8, 200)
     broken = []
     for text in texts:
         data = bytearray(text.encode())
@@ -122,31 +122,25 @@ def test_special_tokens_in_a_text_are_text(tokenizer):
     assert tokenizer.mask_id not in tokenizer(["[MASK]"])["token_ids"]
 
 
-def test_entries_that_no_word_can_match_match_nothing():
-    tokenizer = Tokenizer([*SPECIAL, "foo", "bar", "foo bar", "a.b", "a", ".", "##"])
-    (result,) = tokenizer.tokenize(["foo bar a.b ##"])
-    assert result.tokens == ["foo", "bar", "a", ".", "[UNK]", "[UNK]", "[UNK]"]
-
-
 def test_final_sigma_and_dotted_capital_i_as_in_python():
     tokenizer = Tokenizer([*SPECIAL, "ας", "σας", "ασα", "i", "##σ"])
     (result,) = tokenizer.tokenize(["ΑΣ ΣΑΣ ΑΣΑ İ ΑΣ."])
     assert result.tokens == ["ας", "σας", "ασα", "i", "ας", "[UNK]"]
 
 
-@pytest.mark.parametrize("length", [199, 200, 201, 400, 4000])
 @pytest.mark.parametrize("letter", ["a", "é", "ก", "𐐨"])
-def test_a_word_has_at_most_200_characters(letter, length):
+def test_a_word_has_at_most_200_characters(letter):
     tokenizer = Tokenizer([*SPECIAL, letter, "##" + letter, "the"], lowercase=False)
-    texts = [f"the {letter * length} the", "the"]
-    first, second = tokenizer.tokenize(texts)
-    if length <= 200:
-        assert first.tokens == ["the", letter, *["##" + letter] * (length - 1), "the"]
-    else:
-        assert first.tokens == ["the", "[UNK]", "the"]
-        assert first.offsets[1:] == [(4, 4 + length), (5 + length, 8 + length)]
-    assert second.tokens == ["the"]
-    assert tokenizer.ragged_ids(tf.constant(texts)).to_list() == [first.ids, second.ids]
+    lengths = [199, 200, 201, 400, 4000, 1]
+    texts = [f"the {letter * length} the" for length in lengths]
+    results = tokenizer.tokenize(texts)
+    for length, result in zip(lengths, results, strict=True):
+        if length <= 200:
+            assert result.tokens == ["the", letter, *["##" + letter] * (length - 1), "the"]
+        else:
+            assert result.tokens == ["the", "[UNK]", "the"]
+            assert result.offsets[1:] == [(4, 4 + length), (5 + length, 8 + length)]
+    assert tokenizer.ragged_ids(tf.constant(texts)).to_list() == [r.ids for r in results]
 
 
 def test_half_a_surrogate_pair_is_left_out_and_keeps_its_place(tokenizer):
