@@ -66,7 +66,7 @@ def main(argv):
             if to_stdout and count % _LINES_AT_A_TIME.value == 0:
                 out.flush()
     where = "" if to_stdout else f" and written to {_OUTPUT.value}"
-    print(f"{count:,} lines of {source} answered{where}.", file=sys.stderr)
+    print(f"{count:,} line{'s' * (count != 1)} of {source} answered{where}.", file=sys.stderr)
 
 
 def run():

@@ -40,7 +40,7 @@ def text_features(
         batch, cut = pack(*(tf.constant(column) for column in columns))
         real = batch["padding_mask"].numpy() > 0
         lengths.append(real.sum(1))
-        truncated += int(cut)
+        truncated += int(cut.numpy().sum())
         for key, parts in tokens.items():
             parts.append(batch[key].numpy()[real])
     return RaggedFeatures(
@@ -54,13 +54,13 @@ def text_features(
 
 @functools.lru_cache(maxsize=4)
 def _packer(tokenizer: Tokenizer, *, width: int, max_length: int):
-    """A compiled function: `width` string vectors -> (batch, rows that were cut)."""
+    """A compiled function: `width` string vectors -> (batch, bool [batch]: was cut)."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)] * width)
     def pack(*columns):
         ids = [tokenizer.ragged_ids(column) for column in columns]
-        whole = tf.add_n([one.row_lengths() for one in ids]) + 1 + width  # [CLS] and a [SEP] each
+        whole = sum(one.row_lengths() for one in ids) + 1 + width  # [CLS] and a [SEP] each
         batch = tokenizer.pack(*ids, max_length=max_length)
-        return batch, tf.math.count_nonzero(whole > max_length)
+        return batch, whole > max_length
 
     return pack
