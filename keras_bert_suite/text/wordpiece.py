@@ -15,6 +15,8 @@ UNKNOWN = "[UNK]"
 # google-research/bert, tokenization.py: WordpieceTokenizer(max_input_chars_per_word=200).
 MAX_WORD_CHARACTERS = 200
 _MAX_BYTES_PER_CHARACTER = 4
+# The longest entry that tensorflow-text's trie takes.
+_MAX_ENTRY_BYTES = 256
 
 # CJK ideographs are words of their own: tokenization.py, _is_chinese_char.
 _CJK_RANGES = (
@@ -40,6 +42,9 @@ class WordPieces:
     Args:
       vocabulary: entries in the order of their ids; has [UNK].
       split_cjk: whether each CJK ideograph is a word of its own.
+
+    Raises:
+      ValueError: an entry of more than 256 bytes.
     """
 
     def __init__(self, vocabulary: Sequence[str], *, split_cjk: bool):
@@ -143,17 +148,26 @@ def _reachable(vocabulary: Sequence[str], *, split_cjk: bool) -> list[str]:
 
     The trie would find an entry with a space in it across two words; Google's tokenizer looks
     entries up word by word. The control character of a stand-in is in no normalised text.
+
+    Raises:
+      ValueError: an entry that a word can match is too long for the trie.
     """
-    return [
-        token if token == UNKNOWN or _is_word(token, split_cjk=split_cjk) else f"\x01{index}"
-        for index, token in enumerate(vocabulary)
-    ]
+    entries = []
+    for index, token in enumerate(vocabulary):
+        reachable = token == UNKNOWN or _is_word(token, split_cjk=split_cjk)
+        if reachable and len(token.encode()) > _MAX_ENTRY_BYTES:
+            raise ValueError(
+                f"An entry of a vocabulary may have {_MAX_ENTRY_BYTES} bytes. Got for id {index}: "
+                f"{token!r}, which has {len(token.encode())}. Shorten it."
+            )
+        entries.append(token if reachable else f"\x01{index}")
+    return entries
 
 
 def _is_word(token: str, *, split_cjk: bool) -> bool:
     """Whether a word, or after the mark the end of one, can be this entry."""
     text = token.removeprefix(CONTINUATION_MARK) or token
-    if any(_is_never_in_words(character) for character in text):
+    if len(text) > MAX_WORD_CHARACTERS or any(map(_is_never_in_words, text)):
         return False
     alone = len(text) == 1 and text == token
     return alone or not any(_is_word_alone(character, split_cjk=split_cjk) for character in text)

@@ -43,3 +43,8 @@ def test_a_vocabulary_with_an_entry_of_more_than_200_characters():
         [2] + [3] * 199,
         [0],
     ]
+
+
+def test_an_entry_beyond_what_the_trie_takes():
+    with pytest.raises(ValueError, match=r"may have 256 bytes. Got for id 1: 'é.*has 400. Shorten"):
+        WordPieces(["[UNK]", "é" * 200], split_cjk=True)
