@@ -78,11 +78,12 @@ class Steps:
 
 def command(binary: str, **values: object) -> list[str]:
     """The command line of a binary, which is printed as a reader would type it."""
-    arguments = []
+    arguments, shown = [], [f"bin/{binary}.py"]
     for name, value in values.items():
         for item in value if isinstance(value, list) else [value]:
             arguments.append(f"--{name}" if item is True else f"--{name}={item}")
-    print("$ " + shlex.join([f"bin/{binary}.py", *arguments]), flush=True)
+            shown.append(f"--{name}" if item is True else f"--{name}={shlex.quote(str(item))}")
+    print("$ " + " ".join(shown), flush=True)
     return [sys.executable, str(_BIN / f"{binary}.py"), *arguments]
 
 
@@ -189,9 +190,9 @@ def _finetune(runner: Steps, directory: Path) -> dict:
             from_scratch=[True] if scratch else [],
             train_file=rows / "train.tsv",
             dev_file=rows / "dev.tsv",
-            epochs=10,
-            learning_rate=2e-4,
-            batch_size=16,
+            epochs=8,
+            learning_rate=3e-4,
+            batch_size=32,
             output_dir=model,
         )
         runner.run(

@@ -26,7 +26,9 @@ def install() -> None:
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ and not os.environ.get(_OWN):
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # errors alone, once its logging is set up
+    # Nothing later either: an error that matters comes as an exception (2 would still show that
+    # oneDNN has no int64 kernel, at the first lookup in a table).
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ[_OWN] = "1"  # tells a child process that nobody but us has set the level
     if "tensorflow" not in sys.modules and _Finder not in map(type, sys.meta_path):
         sys.meta_path.insert(0, _Finder())
