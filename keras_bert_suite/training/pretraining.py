@@ -155,8 +155,10 @@ def _metrics(result: TrainingResult, source, evaluate, held_out_batches) -> dict
     metrics: dict[str, Any] = {
         "steps": result.step,
         "train_loss": training[-1]["loss"],
-        # The median is not moved by the first record, which holds the tracing.
-        "tokens_per_second": statistics.median(r["tokens_per_second"] for r in training),
+        # The first record holds the tracing.
+        "tokens_per_second": statistics.median(
+            record["tokens_per_second"] for record in training[1:] or training
+        ),
         "padding_share": statistics.fmean(r["padding_share"] for r in training),
     }
     if evaluate is not None:

@@ -113,14 +113,14 @@ _WORKER_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.Ca
 def _explained(error: tf.errors.OpError, strategy) -> Exception:
     """What to raise for an error of a call: the user's error in it, where there is one."""
     # A ValueError in a Python generator of tf.data arrives with its text inside another error.
-    lines = str(error.message).splitlines()
-    for line in lines:
+    for line in str(error.message).splitlines():
         if "ValueError: " in line:
             return ValueError(line.split("ValueError: ", 1)[1])
     if is_multi_worker(strategy) and isinstance(error, _WORKER_GONE):
         return OSError(
             "Another worker is gone, so that this one stops too. Remedy: start all workers again "
-            f"with the same command; they go on from the newest state. TensorFlow said: {lines[0]}"
+            "with the same command; they go on from the newest state. TensorFlow raised "
+            f"{type(error).__name__}."
         )
     return error
 

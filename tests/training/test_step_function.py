@@ -10,4 +10,4 @@ def test_a_worker_that_is_gone_is_explained(one_device, monkeypatch):
     explained = step_function._explained(error, one_device)
     assert isinstance(explained, OSError)
     assert "start all workers again with the same command" in str(explained)
-    assert "Connection reset by peer" in str(explained)
+    assert "UnavailableError" in str(explained)
