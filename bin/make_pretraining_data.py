@@ -24,16 +24,10 @@ from absl import flags
 from keras_bert_suite import cli
 
 _INPUT = flags.DEFINE_string(
-    "input",
-    None,
-    "Glob of text or JSON-lines files; several are separated by commas.",
-    required=True,
+    "input", None, "Globs of text or JSON-lines files, separated by commas.", required=True
 )
 _TOKENIZER = flags.DEFINE_string(
-    "tokenizer",
-    None,
-    "Directory with vocab.txt (from make_vocabulary.py, or any model directory).",
-    required=True,
+    "tokenizer", None, "Directory with vocab.txt, or any model directory.", required=True
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Directory to make.", required=True)
 _NUM_SHARDS = flags.DEFINE_integer(
@@ -49,9 +43,7 @@ _SENTENCES = flags.DEFINE_enum(
     "Whether paragraphs are split into sentences or each line is one.",
 )
 _EVAL_FRACTION = flags.DEFINE_float(
-    "eval_fraction",
-    0.0,
-    "Share of documents held out in eval-*.tfrecord, chosen by a hash of their text.",
+    "eval_fraction", 0.0, "Share of documents held out in eval-*.tfrecord, by a hash of their text."
 )
 _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace an existing record directory as a whole."
