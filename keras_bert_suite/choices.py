@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from absl import flags
@@ -23,7 +23,7 @@ from absl import flags
 # Flags made here belong to the binary that asks for them, so that its --help shows them.
 flags.disclaim_key_flags()
 
-_DEFINE = {
+_DEFINE: dict[str, Callable[..., flags.FlagHolder]] = {
     "string": flags.DEFINE_string,
     "list": flags.DEFINE_list,
     "integer": flags.DEFINE_integer,
@@ -48,6 +48,7 @@ def option(
     )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
     """Base of a room of alternatives.
 

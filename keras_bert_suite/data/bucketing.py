@@ -213,7 +213,7 @@ class BucketedSource:
         while True:
             for indices in self.epoch_plan(epoch)[offset:]:
                 # Sorted rows: the first is the shortest and costs least to compute in vain.
-                yield np.where(indices < 0, indices[0], indices), np.float32(indices >= 0)
+                yield np.where(indices < 0, indices[0], indices), (indices >= 0).astype(np.float32)
             epoch, offset = epoch + 1, 0
 
     def _replica_batch(self, indices: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ import dataclasses
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def parse_json_line(line: str) -> dict[str, Any]:
     return value
 
 
-def text_value(values: dict[str, Any], column: str) -> str:
+def text_value(values: Mapping[str, Any], column: str) -> str:
     """The text in a column.
 
     Raises:
@@ -98,7 +98,7 @@ def text_value(values: dict[str, Any], column: str) -> str:
     return value
 
 
-def label_value(values: dict[str, Any], column: str) -> str:
+def label_value(values: Mapping[str, Any], column: str) -> str:
     """The label in a column; a whole number of a JSON line becomes its digits.
 
     Raises:
@@ -198,7 +198,7 @@ def _json_rows(path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows) 
         yield Row(number, values)
 
 
-def _value(values: dict[str, Any], column: str) -> Any:
+def _value(values: Mapping[str, Any], column: str) -> Any:
     if column not in values:
         raise ValueError(f"no {column!r}. There is: {', '.join(map(repr, values)) or 'nothing'}.")
     return values[column]

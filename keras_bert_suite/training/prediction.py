@@ -81,7 +81,7 @@ class Predictor:
                 f"{model_dir} was not fine-tuned for a task: its config.json names none. "
                 f"Run bin/finetune.py --init_from={model_dir} first."
             )
-        task = Task.from_config(own["task"]).adjusted(options or {})
+        task: Task = Task.from_config(own["task"]).adjusted(options or {})
         return cls(
             load_model(model_dir, dtype=policy_name(precision)),
             task=task,

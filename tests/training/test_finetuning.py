@@ -1,4 +1,4 @@
-"""Fine-tuning from files to a model directory: it learns, resumes to the bit, names what is wrong."""
+"""Fine-tuning from files to a model directory: it learns, resumes to the bit, names errors."""
 
 import dataclasses
 import json
