@@ -10,7 +10,7 @@ import time
 import pytest
 import tiny_corpus
 
-STEPS = 200
+STEPS = 400  # enough that no process is done before its signal comes
 
 
 @pytest.fixture(scope="module")
