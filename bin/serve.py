@@ -46,7 +46,7 @@ _MAX_QUEUED = flags.DEFINE_integer(
     "max_queued_requests", 100, "Requests that may wait; more get RESOURCE_EXHAUSTED."
 )
 _MAX_MESSAGE_BYTES = flags.DEFINE_integer("max_message_bytes", 16 << 20, "Largest request.")
-_MAX_BATCH_ROWS = flags.DEFINE_integer("max_batch_rows", 1024, "Most rows of a request.")
+_MAX_BATCH_ROWS = flags.DEFINE_integer("max_batch_rows", 256, "Most rows of a request.")
 _GRACE = flags.DEFINE_float(
     "grace_seconds", 30.0, "How long the requests in work may go on after SIGTERM."
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""gRPC with the public stubs (pip install tensorflow-serving-api): client.py [HOST:PORT] [MODEL]."""
+"""gRPC with the stubs of `pip install tensorflow-serving-api`: client.py [HOST:PORT] [MODEL]."""
 
 import sys
 

@@ -71,7 +71,7 @@ def _run_in_child(path: Path, requests: Sequence[Request]) -> list[dict[str, np.
 
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, "requests.npz")
-        np.savez(file, **_packed({i: inputs for i, (_, inputs) in enumerate(requests)}))
+        _save(file, _packed({i: inputs for i, (_, inputs) in enumerate(requests)}))
         root = str(Path(keras_bert_suite.__file__).resolve().parent.parent)
         python_path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         command = [sys.executable, "-m", __name__, str(path), folder, *(r[0] for r in requests)]
@@ -90,6 +90,10 @@ def _run_in_child(path: Path, requests: Sequence[Request]) -> list[dict[str, np.
             )
         answers = _unpacked(os.path.join(folder, "answers.npz"))
     return [answers[i] for i in range(len(requests))]
+
+
+def _save(file: str, arrays: Mapping[str, np.ndarray]) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _packed(groups: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -130,7 +134,7 @@ def _child(path: str, folder: str, signatures: Sequence[str]) -> None:
     for index, name in enumerate(signatures):
         signature = servable.signatures[name]
         answers[index] = servable.run(signature, requests[index], list(signature.outputs))
-    np.savez(os.path.join(folder, "answers.npz"), **_packed(answers))
+    _save(os.path.join(folder, "answers.npz"), _packed(answers))
 
 
 if __name__ == "__main__":

@@ -107,12 +107,25 @@ class Client:
         )
 
     def answers(
-        self, inputs: Mapping[str, list], *, signature: str = "serving_default"
+        self,
+        inputs: Mapping[str, list],
+        *,
+        signature: str = "serving_default",
+        batch_size: int = 128,
     ) -> list[dict[str, Any]]:
-        """One object a row: {"label": "yes", "scores": [0.1, 0.9], ...}; raises as `predict`."""
-        columns = self.predict(inputs, signature=signature)
-        rows = zip(*columns.values(), strict=True)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        """One object a row: {"label": "yes", "scores": [0.1, 0.9], ...}; raises as `predict`.
+
+        Args:
+          inputs, signature: see `predict`.
+          batch_size: rows of a request; more are sent in parts, each with a timeout of its own.
+        """
+        answers = []
+        for start in range(0, max([1, *map(len, inputs.values())]), batch_size):
+            part = {alias: rows[start : start + batch_size] for alias, rows in inputs.items()}
+            columns = self.predict(part, signature=signature)
+            rows = zip(*columns.values(), strict=True)
+            answers += [dict(zip(columns, row, strict=True)) for row in rows]
+        return answers
 
 
 def _with_retries(call: Callable[[float], Columns], *, deadline: float) -> Columns:

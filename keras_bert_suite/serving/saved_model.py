@@ -132,7 +132,7 @@ def _version(export_dir: Path, version: int | None) -> int:
 def _load(model_dir: Path, precision: str) -> _Source:
     own = read_config(model_dir).get("keras_bert_suite", {})
     model = load_model(model_dir, dtype=precision)
-    task = Task.from_config(own["task"]) if "task" in own else None
+    task: Task | None = Task.from_config(own["task"]) if "task" in own else None
     max_positions = model.encoder.config.max_positions
     max_length = own.get("sequence_length", max_positions)
     if not isinstance(max_length, int) or not 3 < max_length <= max_positions:
@@ -204,7 +204,7 @@ def _sample_requests(
     source: _Source, signatures: Mapping[str, Signature]
 ) -> list[artifact_check.Request]:
     """Requests to every signature: one row and several rows, empty and overlong text among them."""
-    requests = []
+    requests: list[artifact_check.Request] = []
     for texts in (_SAMPLES[:1], _SAMPLES, _SAMPLES[::-1]):
         for name, signature in signatures.items():
             requests.append((name, _sample_inputs(source, signature, list(texts))))

@@ -71,6 +71,7 @@ class Signatures:
     ):
         self._model, self._tokenizer, self._task = model, tokenizer, task
         self._max_length = max_length
+        self._labels = getattr(task, "labels", ())
         self._core = core or (lambda *inputs: run_model(model, *inputs, with_heads=bool(task)))
 
     def build(self) -> dict[str, Signature]:
@@ -83,7 +84,7 @@ class Signatures:
             inputs = description["inputs"]
             found[name] = Signature(specs=_text_specs(inputs), compute=self._answer_texts)
         found["tokens"] = Signature(specs=_token_specs(), compute=self._answer_tokens)
-        if getattr(self._task, "labels", ()):
+        if self._labels:
             found["classify"] = Signature(
                 specs=(tf.TensorSpec([None], tf.string, name="inputs"),),
                 compute=self._classify,
@@ -120,7 +121,7 @@ class Signatures:
             {name: tf.io.FixedLenFeature([], tf.string) for name in names},
         )
         scores = self._answer_texts(texts)["scores"]
-        classes = tf.broadcast_to(tf.constant(self._task.labels), tf.shape(scores))
+        classes = tf.broadcast_to(tf.constant(self._labels), tf.shape(scores))
         return {"classes": classes, "scores": scores}
 
     def _embed_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:

@@ -27,6 +27,9 @@ def write_half_plus_two(directory: Path, *, constant: float = 2.0) -> None:
     def compute(x):
         return {"y": module.slope * x + module.constant}
 
+    def on_vector(x):
+        return compute(tf.ensure_shape(x, [None]))
+
     def on_examples(output):
         def call(inputs):
             features = {"x": tf.io.FixedLenFeature([1], tf.float32)}
@@ -35,7 +38,7 @@ def write_half_plus_two(directory: Path, *, constant: float = 2.0) -> None:
         return _function(call, tf.TensorSpec([None], tf.string, name="inputs"))
 
     module.functions = {
-        "serving_default": _function(compute, tf.TensorSpec([None], tf.float32, name="x")),
+        "serving_default": _function(on_vector, tf.TensorSpec([None], tf.float32, name="x")),
         "classify_x_to_y": on_examples("scores"),
         "regress_x_to_y": on_examples("outputs"),
     }
@@ -46,6 +49,7 @@ def write_echo(directory: Path) -> None:
     """One version: text -> text, length, word_bytes; rows that are `fail` fail in the graph."""
 
     def echo(text):
+        text = tf.ensure_shape(text, [None])
         allowed = tf.debugging.Assert(tf.reduce_all(text != "fail"), ["must not be `fail`"])
         with tf.control_dependencies([allowed]):
             return {

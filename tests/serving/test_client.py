@@ -37,6 +37,13 @@ def test_answers_row_by_row(connect):
     assert [answer["length"] for answer in answers] == [1, 6]
 
 
+def test_many_rows_are_sent_in_parts(connect):
+    texts = ["a" * n for n in range(300)]  # more than the server takes at once
+    with connect(model_name="echo") as client:
+        answers = client.answers({"text": texts})
+    assert [answer["length"] for answer in answers] == list(range(300))
+
+
 def test_numbers_versions_and_labels(connect):
     for options, expected in (({}, 3.05), ({"version": 1}, 2.05), ({"label": "stable"}, 2.05)):
         with connect(model_name="half_plus_two", **options) as client:

@@ -113,7 +113,7 @@ def to_values(array: np.ndarray, *, as_bytes: bool) -> Any:
     elif array.dtype.kind in "iub" or array.dtype == np.float64:
         return array.tolist()
     else:
-        flat = [shortest(item) for item in array.astype(np.float32).ravel()]
+        flat = [shortest(item) for item in array.astype(np.float32).ravel().tolist()]
     cells = np.empty(len(flat), object)
     cells[:] = flat
     return cells.reshape(array.shape).tolist()

@@ -34,7 +34,7 @@ class ServerOptions:
     num_threads: int = 8
     max_queued: int = 100
     max_message_bytes: int = 16 << 20
-    max_batch_rows: int = 1024
+    max_batch_rows: int = 256
     grace_seconds: float = 30.0
 
     def __post_init__(self):

@@ -73,7 +73,7 @@ class RunLimits:
       concurrency: how many runs go on at once; others wait their turn.
     """
 
-    max_batch_rows: int = 1024
+    max_batch_rows: int = 256
     concurrency: threading.Semaphore = dataclasses.field(
         default_factory=lambda: threading.Semaphore(4)
     )

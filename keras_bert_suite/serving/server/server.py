@@ -90,7 +90,8 @@ class Server:
         return f"Serving {models}: {', '.join(parts)}"
 
     def _listen(self) -> list[GrpcServer | RestServer]:
-        options, faces = self._options, []
+        options = self._options
+        faces: list[GrpcServer | RestServer] = []
         if options.rest_api_port:
             rest_options = RestOptions(
                 host=options.host,

@@ -99,7 +99,7 @@ def test_a_batch_beyond_the_limit(channel):
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "half_plus_two"
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.zeros(2000, np.float32)))
-    with pytest.raises(grpc.RpcError, match="2000 rows, more than the limit of 1024"):
+    with pytest.raises(grpc.RpcError, match="2000 rows, more than the limit of 256"):
         prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=20)
 
 
