@@ -31,4 +31,4 @@ def _splitter() -> Callable[[str], list[str]]:
     # Late: the import loads the library's model.
     from nupunkt import sent_tokenize
 
-    return sent_tokenize
+    return sent_tokenize  # type: ignore[return-value]  # without its options it gives a list

@@ -264,7 +264,7 @@ class Tokenizer:
         left_out = {self.pad_id, self.cls_id, self.sep_id}
         texts = []
         for row in ids:
-            if np.ndim(row) != 1:
+            if np.ndim(row) != 1:  # type: ignore[arg-type]
                 raise ValueError(
                     f"ids must be rows of ids; for one row write [row]. Got a row {row!r}"
                 )

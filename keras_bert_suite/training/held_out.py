@@ -33,7 +33,8 @@ class HeldOut:
     def __call__(self, step: int | None = None) -> dict[str, float]:
         """Gives {name: mean}: losses in nats, accuracies in [0, 1]. `step` has no influence."""
         del step  # a Trainer passes it
-        totals, weights = defaultdict(float), defaultdict(float)
+        totals: dict[str, float] = defaultdict(float)
+        weights: dict[str, float] = defaultdict(float)
         for batch in self._dataset:
             for name, (total, weight) in self._sums(batch).items():
                 totals[name] += float(total)
