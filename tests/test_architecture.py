@@ -23,13 +23,14 @@ _MODULES = sorted(_PACKAGE.rglob("*.py"))
 _BINARIES = sorted(_REPOSITORY.glob("bin/[a-z]*.py"))
 
 # Tools without knowledge of the subject: every room may use them.
-_TOOLS = {"files", "choices", "__version__"}
+_TOOLS = {"files", "choices", "tensorflow_errors", "__version__"}
 _MAY_IMPORT = {
     "__init__": {"checkpoints", "config", "models", "text"},  # the public names
     "choices": set(),
     "cli": {"quiet_tensorflow"},
     "config": set(),
     "files": set(),
+    "tensorflow_errors": set(),
     "losses": set(),
     "quiet_tensorflow": set(),
     "metrics": set(),

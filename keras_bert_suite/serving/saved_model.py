@@ -26,6 +26,7 @@ from keras_bert_suite.serving.signatures import (
 )
 from keras_bert_suite.serving.versions import find_versions
 from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
 from keras_bert_suite.text.tokenizer import Tokenizer
 
 # bfloat16 keeps 8 bits: another order of the same additions shows in the second digit.
@@ -97,7 +98,7 @@ def export_model(
     version = _version(Path(export_dir), version)
     source = _load(Path(model_dir), precision)
     target = Path(export_dir) / str(version)
-    with atomic_directory(target, replace=False) as folder:
+    with atomic_directory(target, replace=False) as folder, tensorflow_os_errors(target):
         signatures = _write_saved_model(source, folder)
         requests = _sample_requests(source, signatures)
         # The first of each signature: what a client will send, in small.

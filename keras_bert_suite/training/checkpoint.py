@@ -12,7 +12,6 @@ optimizer's (moments, step count, loss scale). With batches that are a pure func
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import re
 import shutil
@@ -28,6 +27,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert_suite.files import atomic_directory
+from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
 
 _STEP = re.compile(r"step-(\d{8,})")
 _FORMAT = 1
@@ -101,7 +101,7 @@ class TrainingCheckpoint:
         """
         self._check_finite(step)
         target = self.path(step)
-        with self._place(target) as folder, _tensorflow_os_errors(target):
+        with self._place(target) as folder, tensorflow_os_errors(target):
             self._checkpoint.write(str(folder / "training"))
             files = sorted(folder.glob("training.*"))
             state = {
@@ -242,15 +242,3 @@ def _crc32(path: Path) -> int:
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
     """What `value` reads like after a trip through JSON (tuples become lists)."""
     return json.loads(json.dumps(value))
-
-
-@contextlib.contextmanager
-def _tensorflow_os_errors(target: Path) -> Iterator[None]:
-    """Turns TensorFlow's errors of writing files into OSError, as Python's own would be."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        text = str(error.message).lower()
-        full = isinstance(error, tf.errors.ResourceExhaustedError) or "no space" in text
-        code = errno.ENOSPC if full else errno.EFBIG if "too large" in text else errno.EIO
-        raise OSError(code, f"{error.message}", str(target)) from error

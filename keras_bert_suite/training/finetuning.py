@@ -53,14 +53,15 @@ class FinetuneResult:
 
     def summary(self, settings: FinetuneSettings) -> str:
         """What was reached, what was written where, and what to do next."""
-        score = "no dev file"
+        score = ""
         if self.metrics:
             best_by = self.task.best_by
-            score = f"dev {best_by} {self.metrics[best_by]:.4f}"
+            score = f", dev {best_by} {self.metrics[best_by]:.4f}"
+        pace = self.training.tokens_per_second
         return (
-            f"{settings.task.name}, {settings.tuning.name} tuning: {score} after "
-            f"{self.training.step:,} steps ({self.training.seconds:,.0f} s, "
-            f"{self.training.tokens_per_second:,.0f} tokens/s). The model directory is "
+            f"{settings.task.name}, {settings.tuning.name} tuning{score}: {self.training.step:,} "
+            f"steps in {self.training.seconds:,.0f} s{f', {pace:,.0f} tokens/s' if pace else ''}. "
+            "The model directory is "
             f"{settings.output_dir}. Next: bin/evaluate.py --model_dir={settings.output_dir} "
             "--data_file=FILE --output_dir=DIR, or bin/export_model.py "
             f"--model_dir={settings.output_dir} --export_dir=DIR"
@@ -111,7 +112,7 @@ def finetune(
         settings=settings.to_compare(),
     )
     say(
-        f"{num_steps:,} steps of {settings.batch_size} examples ({settings.epochs} epochs); "
+        f"{num_steps:,} steps of {settings.batch_size} examples ({_counted(settings.epochs, 'epoch')}); "
         f"{sum(math.prod(v.shape) for v in model.trainable_variables):,} weights learn"
     )
     training = trainer.run()
@@ -246,3 +247,7 @@ def _static_lengths(settings: FinetuneSettings) -> list[int] | None:
     while lengths[-1] < settings.sequence_length:
         lengths.append(2 * lengths[-1])
     return [*lengths[:-1], settings.sequence_length]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

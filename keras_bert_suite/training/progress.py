@@ -50,7 +50,11 @@ class Progress:
         """Shows the metrics of `step` as a line; under the bar on a terminal."""
         if self.quiet:
             return
-        shown = "  ".join(f"{name} {_short(value)}" for name, value in metrics.items())
+        # With a single objective its loss is the loss.
+        repeated = {n for n in metrics if n.endswith("_loss") and metrics[n] == metrics.get("loss")}
+        shown = "  ".join(
+            f"{name} {_short(value)}" for name, value in metrics.items() if name not in repeated
+        )
         line = f"step {step}/{self.num_steps}  {shown}"
         if self._bar is not None:
             self._bar.console.print(line, highlight=False)
@@ -91,6 +95,6 @@ def _make_bar(stream, num_steps: int, first_step: int):
 
 
 def _short(value: float) -> str:
-    if value and abs(value) < 1e-3:
-        return f"{value:.2e}"
+    if abs(value) < 1e-3:
+        return f"{value:.2e}" if value else "0"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4f}"

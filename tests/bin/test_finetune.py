@@ -35,7 +35,7 @@ def test_from_files_to_a_model_directory(tmp_path):
     assert "step 3/3" in result.stderr
     summary = result.stdout.splitlines()
     assert len(summary) == 1
-    assert summary[0].startswith("classification, full tuning: dev accuracy ")
+    assert summary[0].startswith("classification, full tuning, dev accuracy ")
     assert f"Next: bin/evaluate.py --model_dir={tmp_path / 'out'} --data_file=FILE" in summary[0]
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["id2label"] == {"0": "tool", "1": "food", "2": "animal"}
