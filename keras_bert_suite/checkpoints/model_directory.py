@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_bert_suite.checkpoints import huggingface, huggingface_config
+from keras_bert_suite.checkpoints.construction import without_values
 from keras_bert_suite.checkpoints.directory_heads import DirectoryHeads
 from keras_bert_suite.checkpoints.huggingface import CurrentNames
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
@@ -122,9 +123,11 @@ def load_model(
         else:
             wanted = list(heads)
             filled = directory_heads.equal_to(wanted)
-        model = BertModel(Encoder(config, dtype=dtype), wanted, dtype=dtype)
+        with without_values() as unfilled:
+            model = BertModel(Encoder(config, dtype=dtype), wanted, dtype=dtype)
         if not huggingface.read_weights(source, model.encoder, {h.kind: h for h in filled}):
             _log.warning("%s: no pooler in it; the encoder's starts fresh", path)
+        unfilled.initialize()
     return model
 
 

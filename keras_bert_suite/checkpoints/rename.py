@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keras_bert_suite.checkpoints.construction import set_value
+
 _LISTED = 8  # names in an error message before "and N more"
 
 
@@ -181,16 +183,17 @@ def check(
 
 
 def read(bindings: Iterable[Binding], source: TensorSource) -> None:
-    """Assigns the source's tensors to the variables, one variable at a time.
+    """Gives the variables the source's tensors as values, one variable at a time.
 
-    Call `check` first. The values are cast to the variable's dtype.
+    Call `check` first. The values are cast to the variable's dtype. The variables may be without
+    values (`construction.without_values`).
 
     Raises:
       ValueError: a value is NaN or infinite; names the tensor.
     """
     for binding in bindings:
         tensors = [read_finite(source, name) for name in binding.rule.theirs]
-        binding.variable.assign(binding.rule.transform.to_ours(tensors))
+        set_value(binding.variable, binding.rule.transform.to_ours(tensors))
 
 
 def write(bindings: Iterable[Binding]) -> dict[str, np.ndarray]:

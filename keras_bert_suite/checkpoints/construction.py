@@ -1,0 +1,101 @@
+"""Models made for a checkpoint: a weight gets its stored value as its first one.
+
+Drawing random weights takes four times as long as reading stored ones, and gives each weight a
+second copy. Keras can leave a variable without a value (what `keras.StatelessScope` is for); here
+it is the checkpoint that gives the value, and what the checkpoint lacks is drawn as usual.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+
+# Keras' list of variables without a value; the next scope of anybody's would initialise them.
+_WITHOUT_VALUE = "uninitialized_variables"
+
+
+class Unfilled:
+    """The variables that were made within one `without_values`."""
+
+    def __init__(self) -> None:
+        self._variables: list[Any] = []
+
+    def initialize(self) -> int:
+        """Draws a first value for each variable that has none; returns how many there were.
+
+        Under a strategy call it in the scope in which the variables were made.
+        """
+        missing = [variable for variable in self._variables if variable._value is None]
+        for variable in missing:
+            variable._deferred_initialize()
+        self._variables = []
+        return len(missing)
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[Unfilled]:
+    """Models and layers made in the block have weights of known shape and no values.
+
+    After the block give the weights values with `set_value`, then call `initialize` for the rest:
+
+        with without_values() as unfilled:
+            model = BertModel(Encoder(config), heads)
+        ...  # set_value(variable, value) for what is stored
+        unfilled.initialize()
+
+    Inside somebody else's `keras.StatelessScope` that scope is in charge, and nothing is changed.
+
+    Yields:
+      The variables, to be initialised after the block.
+    """
+    unfilled = Unfilled()
+    if in_stateless_scope():
+        yield unfilled
+        return
+    others = global_state.get_global_attribute(_WITHOUT_VALUE)
+    global_state.set_global_attribute(_WITHOUT_VALUE, [])
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield unfilled
+    finally:
+        unfilled._variables = global_state.get_global_attribute(_WITHOUT_VALUE)
+        global_state.set_global_attribute(_WITHOUT_VALUE, others)
+
+
+def set_value(variable: Any, value: np.ndarray) -> None:
+    """Gives a Keras variable its first value, or another one.
+
+    Args:
+      variable: with or without a value.
+      value: of the variable's shape, floating; cast to the variable's dtype. TensorFlow may use
+        its memory instead of a copy: the caller gives it away.
+
+    Raises:
+      ValueError: another shape.
+    """
+    if variable._value is not None or in_stateless_scope():
+        variable.assign(value)
+        return
+    if tuple(value.shape) != tuple(variable.shape):
+        raise ValueError(
+            f"A value must have the variable's shape, {list(variable.shape)}. "
+            f"Received: {list(value.shape)}"
+        )
+    tensor = _tensor(value, tf.as_dtype(variable.dtype))
+    variable._initializer = lambda shape, dtype: tensor
+    variable._deferred_initialize()
+
+
+def _tensor(value: np.ndarray, dtype: tf.DType) -> tf.Tensor:
+    """The value in row-major order, in `dtype`."""
+    transposed = value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
+    # NumPy would walk through a transposed matrix number by number, ten times as long.
+    tensor = tf.transpose(tf.convert_to_tensor(value.T)) if transposed else value
+    return tf.cast(tf.convert_to_tensor(tensor), dtype)
