@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Makes a model directory from another: more words, another vocabulary, positions, layers, dtype.
+
+Examples:
+  bin/edit_model.py --model_dir=bert/ --output_dir=medical/ --add_words=words.txt
+  bin/edit_model.py --model_dir=bert/ --output_dir=medical/ --add_words=covid=corona+virus,stent
+  bin/edit_model.py --model_dir=bert/ --output_dir=german/ --vocabulary=german/vocab.txt
+  bin/edit_model.py --model_dir=bert/ --output_dir=long/ --max_positions=1024
+  bin/edit_model.py --model_dir=bert/ --output_dir=small/ --num_layers=6 --dtype=bfloat16
+
+Heads, labels and task stay. New words, new positions and left-out layers want training: the result
+is what bin/pretrain.py and bin/finetune.py begin from (--init_from).
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from keras_bert_suite import cli
+
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Model directory to read.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Model directory to write; another one.", required=True
+)
+_ADD_WORDS = flags.DEFINE_string(
+    "add_words",
+    None,
+    "Words that shall be one token each: a file with one a line, or a list with commas. "
+    "new=old1+old2 takes the mean of the old words' rows for the new one's.",
+)
+_VOCABULARY = flags.DEFINE_string(
+    "vocabulary",
+    None,
+    "vocab.txt to use instead of the model's; entries in both keep their rows. The casing stays.",
+)
+_NEW_ROWS = flags.DEFINE_enum(
+    "new_rows",
+    "pieces",
+    ["pieces", "mean"],
+    "What the row of a new word begins with: the mean of the pieces that it was made of so far, or "
+    "of all rows.",
+)
+_MAX_POSITIONS = flags.DEFINE_integer(
+    "max_positions", None, "Tokens of the longest row; fewer than now are the first ones."
+)
+_POSITIONS = flags.DEFINE_enum(
+    "positions",
+    "copy",
+    ["copy", "interpolate"],
+    "Where new positions come from: the old ones again, which keeps the answers on texts that fit "
+    "now, or stretched over the new length.",
+)
+_NUM_LAYERS = flags.DEFINE_integer("num_layers", None, "Keep the first layers, so many.")
+_DTYPE = flags.DEFINE_enum(
+    "dtype",
+    None,
+    ["float32", "bfloat16", "float16"],
+    "Of the stored weights (default: that of the model directory).",
+)
+
+
+def main(argv):
+    del argv
+    from keras_bert_suite.checkpoints.model_editing import Edits, edit_model, read_words
+    from keras_bert_suite.text.vocabulary import read_vocabulary
+
+    vocabulary, words = _VOCABULARY.value, _ADD_WORDS.value
+    edits = Edits(
+        vocabulary=None if vocabulary is None else read_vocabulary(vocabulary),
+        words=None if words is None else read_words(words),
+        new_rows=_NEW_ROWS.value,
+        max_positions=_MAX_POSITIONS.value,
+        positions=_POSITIONS.value,
+        num_layers=_NUM_LAYERS.value,
+        dtype=_DTYPE.value,
+    )
+    changes = edit_model(_MODEL_DIR.value, _OUTPUT_DIR.value, edits)
+    print(
+        f"Wrote {_OUTPUT_DIR.value} ({'; '.join(changes)}). Next: bin/finetune.py "
+        f"--init_from={_OUTPUT_DIR.value}"
+    )
+
+
+def run():
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
