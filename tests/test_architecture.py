@@ -73,6 +73,10 @@ _FLAGS = {
     "evaluate": "model_dir data_file output_dir",
     "predict": "model_dir input output",
     "convert_checkpoint": "source output_dir format",
+    "edit_model": (
+        "model_dir output_dir add_words vocabulary new_rows max_positions positions num_layers "
+        "dtype"
+    ),
     "export_model": "model_dir export_dir version precision",
     "serve": ("port rest_api_port model_name model_base_path model_config_file"),
     "query": "server model_name signature text rest",

@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 
 def forward(directory, class_name, inputs_path, outputs_path):
     cls = getattr(transformers, class_name)
-    model, report = cls.from_pretrained(directory, output_loading_info=True)
+    # Stored as bfloat16, transformers would compute in it too.
+    model, report = cls.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
     model.eval()
     inputs = {name: torch.tensor(value) for name, value in np.load(inputs_path).items()}
     with torch.no_grad():
