@@ -20,8 +20,8 @@ from keras_bert_suite.checkpoints.construction import without_values
 from keras_bert_suite.checkpoints.directory_heads import DirectoryHeads
 from keras_bert_suite.checkpoints.huggingface import CurrentNames
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
-from keras_bert_suite.checkpoints.rename import listed
-from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile, write_safetensors
+from keras_bert_suite.checkpoints.safetensors_file import write_safetensors
+from keras_bert_suite.checkpoints.sources import Source, find_source
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.files import atomic_directory, atomic_write
 from keras_bert_suite.models.bert_model import BertModel
@@ -99,7 +99,8 @@ def load_model(
     """Returns the encoder and its heads with the stored weights.
 
     Args:
-      directory: a model directory, ours or any of Hugging Face with a BERT in model.safetensors.
+      directory: a model directory, ours or Hugging Face's, or a checkpoint of any other format of
+        sources.py, which is detected.
       dtype: Keras dtype policy ("float32", "mixed_bfloat16", "bfloat16"); None takes Keras' global.
       heads: None takes all heads of the directory. Otherwise exactly these: the weights of one that
         the directory holds too are read (a classification head's labels must be equal); any other
@@ -110,10 +111,12 @@ def load_model(
       FileNotFoundError: no such directory, or no config.json in it.
       ValueError: anything in it that does not fit together; names file, tensor or key.
     """
-    path = Path(directory)
-    values = read_config(path)
-    config = _encoder_config(path, values)
-    with _open_weights(path) as file:
+    found = find_source(directory)
+    path, values = found.directory, found.values
+    config = _encoder_config(found)
+    for lost in found.left_out:
+        _log.warning("%s: left out: %s", path, lost)
+    with found.tensors() as file:
         source = CurrentNames(file)
         huggingface.check_sizes(config.to_huggingface(), config.num_layers, source)
         directory_heads = DirectoryHeads(path, config, values, source, dtype=dtype)
@@ -145,11 +148,9 @@ def load_tokenizer(directory: str | os.PathLike) -> Tokenizer:
     Raises:
       ValueError: vocab.txt and config.json disagree, or the tokenizer's files are not right.
     """
-    # Imported here: it brings tensorflow_text, which who reads weights alone need not load.
-    from keras_bert_suite.text.tokenizer import Tokenizer
-
-    config = read_encoder_config(directory)
-    tokenizer = Tokenizer.from_directory(directory)
+    found = find_source(directory)
+    config = _encoder_config(found)
+    tokenizer = found.tokenizer()
     _check_vocabulary(tokenizer, config.vocab_size, where=directory)
     return tokenizer
 
@@ -157,26 +158,13 @@ def load_tokenizer(directory: str | os.PathLike) -> Tokenizer:
 def read_config(directory: str | os.PathLike) -> dict[str, Any]:
     """Returns config.json as it is; what this package added is under "keras_bert_suite".
 
+    Another format's config comes under Hugging Face's keys.
+
     Raises:
       FileNotFoundError: no such directory, or no config.json in it.
       ValueError: `directory` is a file, or config.json is not a JSON object.
     """
-    path = Path(directory)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path}: must be a model directory. Found: a file")
-    file = path / CONFIG_FILE
-    if not file.is_file():
-        missing = f"no {CONFIG_FILE} in it" if path.is_dir() else "no such directory"
-        raise FileNotFoundError(
-            f"{path}: {missing}. A model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}"
-        )
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{file}: must be JSON in UTF-8. {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{file}: must be a JSON object. Received: {values!r:.80}")
-    return values
+    return find_source(directory).values
 
 
 def read_encoder_config(directory: str | os.PathLike) -> EncoderConfig:
@@ -184,7 +172,7 @@ def read_encoder_config(directory: str | os.PathLike) -> EncoderConfig:
 
     Raises: see `read_config`; ValueError also for an encoder that is no BERT.
     """
-    return _encoder_config(Path(directory), read_config(directory))
+    return _encoder_config(find_source(directory))
 
 
 def write_json(directory: str | os.PathLike, name: str, value: Any) -> None:
@@ -206,24 +194,11 @@ def _to_json(value: Any) -> str:
         raise ValueError(f"Cannot be written as JSON: {error}") from error
 
 
-def _encoder_config(path: Path, values: Mapping[str, Any]) -> EncoderConfig:
+def _encoder_config(found: Source) -> EncoderConfig:
     try:
-        return EncoderConfig.from_huggingface(dict(values))
+        return EncoderConfig.from_huggingface(found.values)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path / CONFIG_FILE}: {error}") from error
-
-
-def _open_weights(path: Path) -> SafetensorsFile:
-    file = path / WEIGHTS_FILE
-    if not file.exists():
-        suffixes = (".bin", ".h5", ".safetensors")
-        others = sorted(other.name for other in path.iterdir() if other.suffix in suffixes)
-        found = f" Found instead: {listed(others)}." if others else ""
-        raise FileNotFoundError(
-            f"{path}: no {WEIGHTS_FILE} in it.{found} "
-            "Save the model again in one file with transformers' save_pretrained"
-        )
-    return SafetensorsFile(file)
+        raise ValueError(f"{found.config_file}: {error}") from error
 
 
 def _check_vocabulary(tokenizer: Tokenizer, vocab_size: int, *, where: Any) -> None:

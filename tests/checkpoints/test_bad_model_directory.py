@@ -58,11 +58,11 @@ def test_unknown_model_type(tiny, directory):
 
 
 def test_no_weights(directory):
-    os.rename(directory / "model.safetensors", directory / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match="no model.safetensors in it. Found instead: pyto"):
+    os.rename(directory / "model.safetensors", directory / "weights.safetensors")
+    with pytest.raises(FileNotFoundError, match="no model.safetensors in it.*Found instead: weigh"):
         load_model(directory)
-    os.remove(directory / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match="no model.safetensors in it. Save the model"):
+    os.remove(directory / "weights.safetensors")
+    with pytest.raises(FileNotFoundError, match="no model.safetensors in it.*Save the model"):
         load_model(directory)
 
 

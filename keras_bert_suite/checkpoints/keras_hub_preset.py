@@ -1,0 +1,290 @@
+"""KerasHub's presets of BERT on disk, read without running what they name, and written.
+
+config.json                        the backbone's class and arguments
+model.weights.h5                   its weights, by Keras' own paths
+task.json  task.weights.h5         a classifier on top, where there is one
+tokenizer.json  assets/tokenizer/vocabulary.txt
+
+A BERT of KerasHub computes the tanh form of GELU, LayerNorm with epsilon 1e-12 and one dropout
+rate; it has no next-sentence head, and its masked-LM head computes another GELU (erf) and epsilon
+(1e-5) than a BERT whose encoder it fits. Source: keras_hub 0.32, models/bert/.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from keras_bert_suite.checkpoints.foreign_names import (
+    HEADS_BIAS,
+    HEADS_KERNEL,
+    KERNEL,
+    OUTPUT_KERNEL,
+    SAME,
+    ForeignRule,
+    Layout,
+    expand,
+    to_foreign,
+)
+from keras_bert_suite.checkpoints.h5_file import H5File
+from keras_bert_suite.config import EncoderConfig
+
+if TYPE_CHECKING:
+    from keras_bert_suite.text.tokenizer import Tokenizer
+
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.weights.h5"
+TASK_FILE, TASK_WEIGHTS_FILE = "task.json", "task.weights.h5"
+TOKENIZER_FILE, VOCABULARY_FILE = "tokenizer.json", "assets/tokenizer/vocabulary.txt"
+LABELS_FILE = "labels.json"  # ours: KerasHub keeps no names of classes
+_BACKBONE, _CLASSIFIER = "keras_hub>BertBackbone", "keras_hub>BertTextClassifier"
+_EPSILON = 1e-12
+
+# KerasHub's argument -> Hugging Face's key.
+_CONFIG_KEYS = {
+    "vocabulary_size": "vocab_size",
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "hidden_dim": "hidden_size",
+    "intermediate_dim": "intermediate_size",
+    "max_sequence_length": "max_position_embeddings",
+    "num_segments": "type_vocab_size",
+    "dropout": "hidden_dropout_prob",
+}
+
+
+def _weights(theirs: str, huggingface: str, *layouts: Layout, path: str = "layers/"):
+    """The rules of a layer's variables 0 and 1, at Hugging Face "weight" and "bias"."""
+    return tuple(
+        ForeignRule(f"{path}{theirs}/vars/{index}", f"{huggingface}.{name}", layout)
+        for index, (name, layout) in enumerate(zip(("weight", "bias"), layouts, strict=False))
+    )
+
+
+_THEIRS, _HF = "transformer_encoder{suffix}", "bert.encoder.layer.{layer}"
+_ATTENTION = f"{_THEIRS}/_self_attention_layer"
+RULES = (
+    *_weights("reversible_embedding", "bert.embeddings.word_embeddings", SAME),
+    *_weights("position_embedding", "bert.embeddings.position_embeddings", SAME),
+    *_weights("embedding", "bert.embeddings.token_type_embeddings", SAME),
+    *_weights("layer_normalization", "bert.embeddings.LayerNorm", SAME, SAME),
+    *(
+        rule
+        for name in ("query", "key", "value")
+        for rule in _weights(
+            f"{_ATTENTION}/{name}_dense", f"{_HF}.attention.self.{name}", HEADS_KERNEL, HEADS_BIAS
+        )
+    ),
+    *_weights(f"{_ATTENTION}/output_dense", f"{_HF}.attention.output.dense", OUTPUT_KERNEL, SAME),
+    *_weights(
+        f"{_THEIRS}/_self_attention_layer_norm", f"{_HF}.attention.output.LayerNorm", SAME, SAME
+    ),
+    *_weights(
+        f"{_THEIRS}/_feedforward_intermediate_dense", f"{_HF}.intermediate.dense", KERNEL, SAME
+    ),
+    *_weights(f"{_THEIRS}/_feedforward_output_dense", f"{_HF}.output.dense", KERNEL, SAME),
+    *_weights(f"{_THEIRS}/_feedforward_layer_norm", f"{_HF}.output.LayerNorm", SAME, SAME),
+    *_weights("dense", "bert.pooler.dense", KERNEL, SAME),
+)
+CLASSIFIER_RULES = _weights("dense", "classifier", KERNEL, SAME)
+_CLASSIFIER_NAMES = tuple(rule.huggingface for rule in CLASSIFIER_RULES)
+
+
+def is_preset(values: Mapping[str, Any]) -> bool:
+    """Returns whether a config.json is KerasHub's, of whatever model."""
+    return str(values.get("registered_name", "")).startswith(("keras_hub>", "keras_nlp>"))
+
+
+def to_huggingface_config(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the backbone's arguments under Hugging Face's keys.
+
+    Raises:
+      ValueError: the backbone is no BERT, or its arguments are not there.
+    """
+    name = str(values["registered_name"]).replace("keras_nlp>", "keras_hub>")
+    if name != _BACKBONE:
+        raise ValueError(f"of KerasHub's models only BertBackbone is read. Received: {name[:80]!r}")
+    arguments = values.get("config")
+    if not isinstance(arguments, dict) or not set(_CONFIG_KEYS) <= set(arguments):
+        raise ValueError(f"a BertBackbone needs the arguments {', '.join(_CONFIG_KEYS)}")
+    converted = {theirs: arguments[ours] for ours, theirs in _CONFIG_KEYS.items()}
+    return {
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        **converted,
+        "attention_probs_dropout_prob": converted["hidden_dropout_prob"],
+        "hidden_act": "gelu_new",
+        "layer_norm_eps": _EPSILON,
+    }
+
+
+def task_config(values: Mapping[str, Any], labels: Any) -> tuple[dict[str, Any], str]:
+    """Returns what task.json adds to Hugging Face's config, and which head is left out.
+
+    Args:
+      values: task.json.
+      labels: labels.json, or None.
+    """
+    name = str(values.get("registered_name", "")).replace("keras_nlp>", "keras_hub>")
+    arguments = values.get("config")
+    if name != _CLASSIFIER or not isinstance(arguments, dict):
+        return {}, f"{name.split('>')[-1][:80]}: its head computes what no head here computes"
+    found: dict[str, Any] = {"architectures": ["BertForSequenceClassification"]}
+    if "dropout" in arguments:
+        found["classifier_dropout"] = arguments["dropout"]
+    if labels is not None:
+        found["id2label"] = labels
+    return found, ""
+
+
+def unknown(name: str) -> str:
+    """Returns the name that a weight without a rule is reported under."""
+    return "bert." + name.replace("/", ".")
+
+
+def is_optimizer(name: str) -> bool:
+    """Returns whether a weight of task.weights.h5 belongs to the optimizer."""
+    return name.startswith("optimizer/")
+
+
+def rules_for(names: Collection[str], *, num_layers: int) -> list[ForeignRule]:
+    """Returns the rules of a backbone's file, expanded; Keras 2.13 gave its layers another root."""
+    rules = expand(RULES, num_layers=num_layers)
+    old = "_layer_checkpoint_dependencies/"
+    if not any(name.startswith(old) for name in names):
+        return rules
+    return [dataclasses.replace(rule, theirs=rule.theirs.replace("layers/", old)) for rule in rules]
+
+
+def obstacles(
+    config: EncoderConfig, heads: Mapping[str, Any], *, has_pooler: bool
+) -> dict[str, str]:
+    """Returns what KerasHub's BERT has no place for: a word for --allow_missing -> the reason.
+
+    Raises:
+      ValueError: the encoder is no BERT at all.
+    """
+    family = config.to_huggingface()["model_type"]
+    if family != "bert":
+        raise ValueError(f"Only BERT is written as a preset of KerasHub. Received: {family}")
+    found = {}
+    if not has_pooler:
+        found["pooler"] = "KerasHub's BERT has a pooler, this model none; it would be zeros"
+    if config.activation != "gelu_tanh":
+        found["activation"] = (
+            f"KerasHub's BERT computes the tanh form of GELU, this model {config.activation!r}"
+        )
+    if config.layer_norm_epsilon != _EPSILON:
+        found["epsilon"] = (
+            f"KerasHub's BERT has layer_norm_epsilon={_EPSILON}, this model "
+            f"{config.layer_norm_epsilon}"
+        )
+    if config.hidden_dropout != config.attention_dropout:
+        found["dropout"] = (
+            f"KerasHub's BERT has one dropout rate, this model {config.hidden_dropout} and, in "
+            f"attention, {config.attention_dropout}"
+        )
+    lost = [kind for kind in heads if kind != "classification"]
+    if lost:
+        found["head"] = f"KerasHub's BERT has no such head: {', '.join(lost)}"
+    return found
+
+
+def write_preset(
+    folder: Path,
+    config: EncoderConfig,
+    tensors: Mapping[str, np.ndarray],
+    *,
+    classifier: Any = None,
+    tokenizer: Tokenizer | None = None,
+) -> None:
+    """Writes a preset that `keras_hub.models.BertBackbone.from_preset(folder)` opens.
+
+    Args:
+      folder: an empty directory.
+      config: the encoder's; `obstacles` says what of it is lost.
+      tensors: Hugging Face's names -> arrays: encoder, pooler and, with a classifier, its own.
+      classifier: our ClassificationHead, or None.
+      tokenizer: its vocabulary and casing are written too.
+
+    Raises:
+      ValueError: a tensor has no place, or the tokenizer has an option that KerasHub lacks.
+      OSError: a file could not be written.
+    """
+    import keras_hub  # takes seconds
+
+    arguments = config.to_huggingface()
+    backbone = keras_hub.models.BertBackbone(
+        **{ours: arguments[theirs] for ours, theirs in _CONFIG_KEYS.items()}, dtype="float32"
+    )
+    model: Any = backbone
+    if classifier is not None:
+        model = keras_hub.models.BertTextClassifier(
+            backbone, num_classes=len(classifier.labels), dropout=classifier.dropout_rate
+        )
+        _write_labels(folder, classifier.labels)
+    model.save_to_preset(str(folder))
+    if tokenizer is not None:
+        _keras_hub_tokenizer(tokenizer).save_to_preset(str(folder))
+    rules = expand(RULES, num_layers=config.num_layers)
+    # An encoder alone is stored without the prefix.
+    own = {f"bert.{name.removeprefix('bert.')}": t for name, t in tensors.items()}
+    rest = {name: own.pop(f"bert.{name}") for name in _CLASSIFIER_NAMES if name in tensors}
+    own.setdefault("bert.pooler.dense.weight", np.zeros([config.hidden_size] * 2, np.float32))
+    own.setdefault("bert.pooler.dense.bias", np.zeros(config.hidden_size, np.float32))
+    _fill(folder / WEIGHTS_FILE, rules, own)
+    if classifier is not None:
+        _fill(folder / TASK_WEIGHTS_FILE, CLASSIFIER_RULES, rest)
+
+
+def _fill(path: Path, rules: Any, tensors: Mapping[str, np.ndarray]) -> None:
+    """Puts the tensors in the places of a file that Keras has written."""
+    with H5File(path) as file:
+        names = [name for name in file.names if not is_optimizer(name)]
+        shapes = {name: file.shape(name) for name in names}
+    converted = to_foreign(rules, tensors, shapes)
+    with h5py.File(path, "r+") as file:
+        for name, value in converted.items():
+            file[name][...] = value.astype(np.float32)
+
+
+def _keras_hub_tokenizer(tokenizer: Tokenizer) -> Any:
+    import keras_hub
+
+    if not getattr(tokenizer, "split_cjk", False):  # other kinds than BERT's lack it
+        raise ValueError(
+            "KerasHub's BertTokenizer splits words and Chinese characters as BERT does. Received: "
+            f"{type(tokenizer).__name__}, split_cjk={getattr(tokenizer, 'split_cjk', None)}"
+        )
+    return keras_hub.models.BertTokenizer(
+        vocabulary=list(tokenizer.vocabulary),
+        lowercase=tokenizer.lowercase,
+        strip_accents=tokenizer.strip_accents,
+    )
+
+
+def _write_labels(folder: Path, labels: Any) -> None:
+    id2label = {str(index): label for index, label in enumerate(labels)}
+    text = json.dumps(id2label, ensure_ascii=False, indent=2) + "\n"
+    (folder / LABELS_FILE).write_text(text, encoding="utf-8")
+
+
+def tokenizer_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the keyword arguments of our Tokenizer that tokenizer.json sets.
+
+    Raises:
+      ValueError: it is another tokenizer than BERT's.
+    """
+    name = str(values.get("registered_name", "")).replace("keras_nlp>", "keras_hub>")
+    arguments = values.get("config")
+    if name != "keras_hub>BertTokenizer" or not isinstance(arguments, dict):
+        raise ValueError(f"must describe KerasHub's BertTokenizer. Received: {name[:80]!r}")
+    return {
+        "lowercase": bool(arguments.get("lowercase", False)),
+        "strip_accents": bool(arguments.get("strip_accents", False)),
+    }
