@@ -17,6 +17,8 @@ import tensorflow as tf
 from keras.src.backend.common import global_state
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+# TensorFlow's kernels read tensors from such addresses on.
+_ALIGNMENT = 64
 # Keras' list of variables without a value; the next scope of anybody's would initialise them.
 _WITHOUT_VALUE = "uninitialized_variables"
 
@@ -74,8 +76,7 @@ def set_value(variable: Any, value: np.ndarray) -> None:
 
     Args:
       variable: with or without a value.
-      value: of the variable's shape, floating; cast to the variable's dtype. TensorFlow may use
-        its memory instead of a copy: the caller gives it away.
+      value: of the variable's shape, floating; copied, and cast to the variable's dtype.
 
     Raises:
       ValueError: another shape.
@@ -94,8 +95,20 @@ def set_value(variable: Any, value: np.ndarray) -> None:
 
 
 def _tensor(value: np.ndarray, dtype: tf.DType) -> tf.Tensor:
-    """The value in row-major order, in `dtype`."""
-    transposed = value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous
+    """The value in row-major order, in `dtype`, in memory of its own."""
     # NumPy would walk through a transposed matrix number by number, ten times as long.
-    tensor = tf.transpose(tf.convert_to_tensor(value.T)) if transposed else value
-    return tf.cast(tf.convert_to_tensor(tensor), dtype)
+    if value.ndim == 2 and value.flags.f_contiguous and not value.flags.c_contiguous:
+        return tf.cast(tf.transpose(_copy(value.T)), dtype)
+    return tf.cast(_copy(value), dtype)
+
+
+def _copy(value: np.ndarray) -> tf.Tensor:
+    """The same as `tf.constant`, which makes two copies."""
+    memory = np.empty(value.nbytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    dtype = value.dtype.newbyteorder("=")
+    copy = memory[start : start + value.nbytes].view(dtype).reshape(value.shape)
+    np.copyto(copy, value)
+    bits = copy.view(f"u{value.itemsize}")  # NumPy gives no bfloat16 to DLPack
+    tensor = tf.experimental.dlpack.from_dlpack(bits.__dlpack__())
+    return tf.bitcast(tensor, tf.as_dtype(dtype))

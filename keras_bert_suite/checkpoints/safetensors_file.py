@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401  (NumPy learns bfloat16 from it; safetensors needs it for BF16)
+import ml_dtypes
 import numpy as np
 import safetensors
 from safetensors.numpy import save_file
@@ -23,7 +24,12 @@ from safetensors.numpy import save_file
 from keras_bert_suite.files import atomic_write
 
 # Floating point only: a weight stored as integers is quantised, and its scales would be lost.
-_READABLE_DTYPES = ("F16", "BF16", "F32", "F64")
+_READABLE_DTYPES = {
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+}
 _OS_ERROR = re.compile(r"os error (\d+)")
 
 
@@ -47,7 +53,7 @@ class SafetensorsFile:
             raise ValueError(
                 f"{path}: not a whole .safetensors file ({error}). Copy or download it again"
             ) from error
-        self._check_duplicates()
+        self._map_tensors()
         self.names = frozenset(self._file.keys())
 
     def __enter__(self) -> SafetensorsFile:
@@ -61,24 +67,34 @@ class SafetensorsFile:
         return tuple(self._file.get_slice(name).get_shape())
 
     def read(self, name: str) -> np.ndarray:
-        """Returns a copy of the tensor; bfloat16 comes as ml_dtypes.bfloat16.
+        """Returns the tensor as it lies in the file: a read-only array on the mapped bytes.
+
+        It stays valid when the file is closed, renamed or replaced. bfloat16 comes as
+        ml_dtypes.bfloat16.
 
         Raises:
           ValueError: the tensor is not of floating-point numbers; names file and tensor.
         """
-        dtype = self._file.get_slice(name).get_dtype()
-        if dtype not in _READABLE_DTYPES:
+        entry = self._entries[name]
+        if entry["dtype"] not in _READABLE_DTYPES:
             raise ValueError(
                 f"{self.path}: tensor {name!r} must be of {', '.join(_READABLE_DTYPES)}. "
-                f"Found: {dtype}. Store the weights in one of them"
+                f"Found: {entry['dtype']}. Store the weights in one of them"
             )
-        return self._file.get_tensor(name)
+        dtype, offset = _READABLE_DTYPES[entry["dtype"]], self._start + entry["data_offsets"][0]
+        return np.ndarray(entry["shape"], dtype, buffer=self._bytes, offset=offset)
 
-    def _check_duplicates(self) -> None:
-        """The library lets a name stand twice when both entries show the same bytes."""
+    def _map_tensors(self) -> None:
+        """Maps the file and keeps its header, which the library has checked.
+
+        The library's own reading copies each tensor into memory that is new each time. And it lets
+        a name stand twice when both entries show the same bytes.
+        """
         with open(self.path, "rb") as file:
+            self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             length = int.from_bytes(file.read(8), "little")
             header = file.read(length)  # the library has checked the length (100 MB at most)
+        self._start = 8 + length
 
         def unique(pairs):
             names = [name for name, _ in pairs]
@@ -87,7 +103,7 @@ class SafetensorsFile:
                 raise ValueError(f"{self.path}: the header names {twice[0]!r} more than once")
             return dict(pairs)
 
-        json.loads(header, object_pairs_hook=unique)
+        self._entries = json.loads(header, object_pairs_hook=unique)
 
 
 def write_safetensors(

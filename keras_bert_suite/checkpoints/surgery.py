@@ -123,7 +123,7 @@ def rebuild(
         for variable in new.weights:
             source = sources[_place(variable)]
             value = changes.get(id(source))
-            set_value(variable, weight_value(source).copy() if value is None else value)
+            set_value(variable, weight_value(source) if value is None else value)
     unfilled.initialize()
     return rebuilt
 

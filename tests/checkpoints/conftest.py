@@ -69,7 +69,7 @@ def edit_config(directory, **changes):
 def edit_tensors(directory, edit):
     """Lets `edit` change the dict of all tensors of model.safetensors."""
     with SafetensorsFile(directory / "model.safetensors") as file:
-        tensors = {name: file.read(name) for name in file.names}
+        tensors = {name: file.read(name).copy() for name in file.names}
     edit(tensors)
     write_safetensors(directory / "model.safetensors", tensors)
 

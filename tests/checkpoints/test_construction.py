@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -33,6 +34,22 @@ def test_a_transposed_value_arrives_in_its_order():
     set_value(layer.kernel, theirs.T)
     assert layer.kernel.numpy().tolist() == [[0, 2, 4], [1, 3, 5]]
     assert layer.kernel.dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", ">f4", "float64", "<f4"])
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_a_value_of_any_dtype_and_order_is_copied(dtype, order):
+    ml_dtypes.finfo("bfloat16")  # NumPy knows the name now
+    value = np.arange(1, 7).reshape(3, 2).astype(dtype)
+    value = np.repeat(value, 2, 1)[:, ::2] if order == "strided" else value.copy(order=order)
+    with without_values():
+        layer = keras.layers.Dense(2)
+        layer.build((None, 3))
+    set_value(layer.kernel, value)
+    value[:] = 0
+    assert layer.kernel.numpy().tolist() == [[1, 2], [3, 4], [5, 6]]
+    layer.kernel.assign_add(np.ones([3, 2]))
+    assert layer.kernel.numpy().tolist() == [[2, 3], [4, 5], [6, 7]]
 
 
 def test_another_shape():

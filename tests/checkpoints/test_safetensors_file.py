@@ -125,3 +125,12 @@ def test_a_write_that_fails_changes_nothing(tmp_path):
     assert error.value.errno == errno.EFBIG
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.safetensors"]
+
+
+def test_a_tensor_is_the_bytes_of_the_file_and_outlives_it(tmp_path):
+    write_safetensors(tmp_path / "w", {"a": np.arange(3, dtype=np.float32)})
+    with SafetensorsFile(tmp_path / "w") as file:
+        tensor = file.read("a")
+    write_safetensors(tmp_path / "w", {"a": np.zeros(3, np.float32)})
+    assert tensor.tolist() == [0, 1, 2]
+    assert not tensor.flags.writeable
