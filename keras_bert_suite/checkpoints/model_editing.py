@@ -70,9 +70,10 @@ def edit_model(
         written then.
       OSError: something could not be read or written.
     """
-    if os.path.realpath(model_dir) == os.path.realpath(output_dir):
+    source = Path(model_dir) if os.path.isdir(model_dir) else Path(model_dir).parent
+    if os.path.realpath(source) == os.path.realpath(output_dir):
         raise ValueError(
-            f"The edited model must go to another directory than the model's own. Received: "
+            "The edited model must go to another directory than the model's own. Received: "
             f"{output_dir} for both"
         )
     asked = (edits.vocabulary, edits.words, edits.max_positions, edits.num_layers, edits.dtype)

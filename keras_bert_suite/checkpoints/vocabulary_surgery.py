@@ -158,6 +158,11 @@ def _mean_rows(old: np.ndarray, sources: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def _with_vocabulary(tokenizer: Tokenizer, vocabulary: Sequence[str]) -> Tokenizer:
+    if not hasattr(tokenizer, "split_cjk"):
+        raise ValueError(
+            "Only the vocabulary of WordPiece can be edited: other tokenizers find their pieces by "
+            f"merges or by scores, which new words lack. Received: a {type(tokenizer).__name__}"
+        )
     return Tokenizer(
         vocabulary,
         lowercase=tokenizer.lowercase,

@@ -131,3 +131,12 @@ def test_rows_that_pad_the_table(tiny, tokenizer):
     assert _rows(model) == [*range(9), 5]
     model, _ = add_words(_model(tiny), short, {"dog": ()})
     assert _rows(model)[9:] == [4]  # the mean is that of the words, 0..8
+
+
+def test_a_tokenizer_of_another_kind(tiny):
+    class Merges:
+        vocabulary, vocab_size = ("a",), 1
+
+    for edit in (lambda *a: add_words(*a, {"dog": ()}), lambda *a: swap_vocabulary(*a, ["b"])):
+        with pytest.raises(ValueError, match="Only the vocabulary of WordPiece.*a Merges"):
+            edit(_model(tiny), Merges())
