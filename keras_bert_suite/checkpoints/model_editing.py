@@ -31,7 +31,7 @@ _FROM, _AND = "=", "+"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Edits:
-    """What is changed, in this order; None leaves it as it is.
+    """What is changed; None leaves it as it is.
 
     Attributes:
       vocabulary: entries of the new vocabulary.
@@ -70,15 +70,7 @@ def edit_model(
         written then.
       OSError: something could not be read or written.
     """
-    source = Path(model_dir) if os.path.isdir(model_dir) else Path(model_dir).parent
-    if os.path.realpath(source) == os.path.realpath(output_dir):
-        raise ValueError(
-            "The edited model must go to another directory than the model's own. Received: "
-            f"{output_dir} for both"
-        )
-    asked = (edits.vocabulary, edits.words, edits.max_positions, edits.num_layers, edits.dtype)
-    if all(edit is None for edit in asked):
-        raise ValueError("There must be something to change. Received: no edits")
+    _check_asked(model_dir, output_dir, edits)
     values = read_config(model_dir)
     before = load_model(model_dir, dtype="float32")
     tokenizer = _tokenizer(
@@ -88,8 +80,8 @@ def edit_model(
     model, tokenizer = _edited(before, tokenizer, edits)
     model = surgery.cast_weights(model, dtype)
     extra = {key: value for key, value in values.get(OWN_KEY, {}).items() if key != "heads"}
-    if "sequence_length" in extra:
-        extra["sequence_length"] = min(extra["sequence_length"], model.encoder.config.max_positions)
+    if isinstance(length := extra.get("sequence_length"), int):
+        extra["sequence_length"] = min(length, model.encoder.config.max_positions)
     save_model(model, output_dir, tokenizer=tokenizer, extra=extra)
     return _changes(before, model, edits)
 
@@ -106,7 +98,7 @@ def read_words(file_or_list: str) -> dict[str, tuple[str, ...]]:
         the place.
     """
     path = Path(file_or_list)
-    if path.is_file():
+    if os.path.isfile(path):  # Path.is_file raises where a list is longer than a name may be
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError as error:
@@ -119,6 +111,18 @@ def read_words(file_or_list: str) -> dict[str, tuple[str, ...]]:
         )
     items = file_or_list.split(",")
     return _parsed((f"word {number} of the list", item) for number, item in enumerate(items, 1))
+
+
+def _check_asked(model_dir: str | os.PathLike, output_dir: str | os.PathLike, edits: Edits) -> None:
+    source = Path(model_dir) if os.path.isdir(model_dir) else Path(model_dir).parent
+    if os.path.realpath(source) == os.path.realpath(output_dir):
+        raise ValueError(
+            "The edited model must go to another directory than the model's own. Received: "
+            f"{output_dir} for both"
+        )
+    asked = (edits.vocabulary, edits.words, edits.max_positions, edits.num_layers, edits.dtype)
+    if all(edit is None for edit in asked):
+        raise ValueError("There must be something to change. Received: no edits")
 
 
 def _parsed(items: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
@@ -176,9 +180,10 @@ def _stored_dtype(values: Mapping[str, Any], model: BertModel) -> str:
 
 def _changes(before: BertModel, after: BertModel, edits: Edits) -> list[str]:
     old, new = before.encoder.config, after.encoder.config
-    names = {"vocab_size": "words", "max_positions": "positions", "num_layers": "layers"}
-    pairs = {name: (getattr(old, key), getattr(new, key)) for key, name in names.items()}
-    changes = [f"{name}: {a:,} -> {b:,}" for name, (a, b) in pairs.items() if a != b]
-    if edits.dtype is not None:
-        changes.append(f"weights: {edits.dtype}")
-    return changes or ["no number changed"]
+    asked = {
+        "words": (edits.vocabulary or edits.words, old.vocab_size, new.vocab_size),
+        "positions": (edits.max_positions, old.max_positions, new.max_positions),
+        "layers": (edits.num_layers, old.num_layers, new.num_layers),
+    }
+    changes = [f"{name}: {a:,} -> {b:,}" for name, (edit, a, b) in asked.items() if edit]
+    return changes + ([f"weights: {edits.dtype}"] if edits.dtype else [])

@@ -75,7 +75,8 @@ def test_answers_without_the_added_words_stay_to_the_bit(source, tmp_path):
 
 
 def test_the_same_vocabulary_writes_the_same_files(source, tmp_path):
-    edit_model(source, tmp_path / "out", Edits(vocabulary=_VOCABULARY))
+    changes = edit_model(source, tmp_path / "out", Edits(vocabulary=_VOCABULARY))
+    assert changes == ["words: 11 -> 11"]
     for file in source.iterdir():
         assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes(), file.name
 
@@ -145,6 +146,8 @@ def test_words_from_a_list_and_from_a_file(tmp_path):
     assert read_words("dog,vat=cat+the") == expected
     (tmp_path / "words.txt").write_text("dog\nvat=cat+the\n")
     assert read_words(str(tmp_path / "words.txt")) == expected
+    many = [f"word{index}" for index in range(1000)]
+    assert list(read_words(",".join(many))) == many
 
 
 @pytest.mark.parametrize(
