@@ -17,7 +17,7 @@ _CLEAN = rf"[^{_DELETED}\x{{d800}}-\x{{dfff}}]*"
 _PLAIN = r"[\t\n\r -~\x{a3}\x{2010}-\x{2027}\x{2030}-\x{205e}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}]*"
 # ICU lower-cases these by the process's locale (Turkish, Lithuanian); Unicode's default mappings
 # are put in first. (Where accents are stripped the two agree.)
-_LOCALE_DEPENDENT = {
+LOCALE_DEPENDENT = {
     "\u00cc": "\u00ec",
     "\u00cd": "\u00ed",
     "\u0128": "\u0129",
@@ -56,18 +56,26 @@ class Normalizer:
         if self.lowercase:
             # First for all: no locale then finds an ASCII capital to treat in its own way.
             texts = tf.strings.lower(texts)
-        return _rewrite(texts, ~kept, self._normalize_any)
+        return rewrite_rows(texts, ~kept, self._normalize_any)
 
     def keeps_bytes(self, texts: tf.Tensor) -> tf.Tensor:
         """bool [batch]: True where every character surely keeps its place, byte by byte."""
         return tf.strings.regex_full_match(texts, _PLAIN)
 
+    def bytes_left(self, characters: tf.RaggedTensor) -> tf.Tensor:
+        """int32 [all characters]: how many bytes of the normalised text each character leaves.
+
+        Args:
+          characters: int32 [batch, (characters)], code points.
+        """
+        return bytes_of_each(characters, self)
+
     def _normalize_any(self, texts: tf.Tensor) -> tf.Tensor:
         dirty = ~tf.strings.regex_full_match(texts, _CLEAN)
-        texts = _rewrite(texts, dirty, _clean)
+        texts = rewrite_rows(texts, dirty, _clean)
         if self.lowercase:
             if not self.strip_accents:
-                for capital, small in _LOCALE_DEPENDENT.items():
+                for capital, small in LOCALE_DEPENDENT.items():
                     texts = tf.strings.regex_replace(texts, capital, small)
             texts = tf.strings.lower(texts, encoding="utf-8")
         if self.strip_accents:
@@ -76,10 +84,19 @@ class Normalizer:
         return texts
 
 
-def _rewrite(
+def bytes_of_each(
+    characters: tf.RaggedTensor, normalize: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """int32 [all characters]: bytes of each character when it is normalised by itself."""
+    different, which = tf.unique(characters.flat_values)
+    alone = tf.strings.unicode_encode(different[:, tf.newaxis], "UTF-8")
+    return tf.gather(tf.strings.length(normalize(alone)), which)
+
+
+def rewrite_rows(
     texts: tf.Tensor, where: tf.Tensor, function: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
-    """`texts` with `function` applied to the rows `where` is True, so that others cost nothing."""
+    """string [batch]: `texts`, with `function` applied to the rows where `where` is True alone."""
     rows = tf.where(where)
     return tf.tensor_scatter_nd_update(texts, rows, function(tf.gather_nd(texts, rows)))
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import tensorflow as tf
 
-from keras_bert_suite.text.normalization import Normalizer
+
+class Normalizer(Protocol):
+    """What turned the original texts into the normalised ones."""
+
+    def keeps_bytes(self, texts: tf.Tensor) -> tf.Tensor:
+        """bool [batch]: True where every character surely keeps its place, byte by byte."""
+        ...
+
+    def bytes_left(self, characters: tf.RaggedTensor) -> tf.Tensor:
+        """int32 [all characters]: how many bytes of the normalised text each one leaves."""
+        ...
 
 
 def character_offsets(
@@ -24,7 +36,7 @@ def character_offsets(
     `bytes.decode("utf-8", "replace")`.
 
     Normalisation changes each character by itself (final sigma keeps its two bytes), so the
-    normaliser, applied to each different character of the batch, tells how many bytes it leaves.
+    normaliser can tell how many bytes each of them leaves.
 
     Args:
       texts: string [batch], the original texts.
@@ -68,9 +80,7 @@ class _Origin:
 
     def __init__(self, texts: tf.Tensor, *, normalizer: Normalizer):
         characters = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
-        different, which = tf.unique(characters.flat_values)
-        alone = tf.strings.unicode_encode(different[:, tf.newaxis], "UTF-8")
-        sizes = tf.gather(tf.strings.length(normalizer(alone)), which)
+        sizes = normalizer.bytes_left(characters)
         # All rows in one line of bytes: a row's bytes follow those of the row before.
         self._byte_ends = tf.cumsum(sizes)
         self._first_character = tf.cast(characters.row_splits[:-1], tf.int32)

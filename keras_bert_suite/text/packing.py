@@ -13,6 +13,8 @@ def pack(
     sep_id: int,
     pad_id: int,
     max_length: int | None = None,
+    separators: int = 1,
+    segments: bool = True,
 ) -> dict[str, tf.Tensor]:
     """Batch of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, padded to its longest row.
 
@@ -24,17 +26,20 @@ def pack(
       ids_b: int32 [batch, (pieces)], second texts, or None.
       cls_id, sep_id, pad_id: ids of the special tokens.
       max_length: most tokens in a row, special tokens included; None for no limit.
+      separators: how many [SEP] stand between the two texts; RoBERTa has 2.
+      segments: whether the second text is a segment of its own; in RoBERTa it is not.
 
     Returns:
-      token_ids, segment_ids (1 for `b` and its [SEP]; 0 in padding), padding_mask (1 = real token):
-      int32 [batch, longest row].
+      token_ids, segment_ids (1 for `b` and its [SEP], if there are segments; 0 elsewhere),
+      padding_mask (1 = real token): int32 [batch, longest row].
 
     Raises:
       ValueError: `max_length` leaves no room for a piece beside the special tokens.
 
-    Source: Devlin et al. 2018, arXiv:1810.04805, figure 2 (input representation).
+    Source: Devlin et al. 2018, arXiv:1810.04805, figure 2 (input representation); Liu et al. 2019,
+    arXiv:1907.11692, and its fairseq code (`<s> a </s></s> b </s>`).
     """
-    special = 2 if ids_b is None else 3
+    special = 2 if ids_b is None else 2 + separators
     if max_length is not None and max_length <= special:
         raise ValueError(
             f"max_length must be greater than {special}, the number of special tokens in a row. "
@@ -46,16 +51,15 @@ def pack(
     cls = tf.fill([batch_size, 1], cls_id)
     sep = tf.fill([batch_size, 1], sep_id)
     first = tf.concat([cls, ids_a, sep], axis=1)
-    rows = first if ids_b is None else tf.concat([first, ids_b, sep], axis=1)
+    more = [sep] * (separators - 1)
+    rows = first if ids_b is None else tf.concat([first, *more, ids_b, sep], axis=1)
     token_ids = rows.to_tensor(default_value=pad_id)
     width = tf.shape(token_ids)[1]
     padding_mask = tf.sequence_mask(rows.row_lengths(), width, dtype=tf.int32)
-    in_first = tf.sequence_mask(first.row_lengths(), width, dtype=tf.int32)
-    return {
-        "token_ids": token_ids,
-        "segment_ids": padding_mask - in_first,
-        "padding_mask": padding_mask,
-    }
+    segment_ids = tf.zeros_like(padding_mask)
+    if segments:
+        segment_ids = padding_mask - tf.sequence_mask(first.row_lengths(), width, dtype=tf.int32)
+    return {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": padding_mask}
 
 
 def longest_first(

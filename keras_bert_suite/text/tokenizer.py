@@ -1,26 +1,19 @@
-"""BERT's tokenizer: from raw text to batches, the same inside the graph and in Python."""
+"""Tokenizers: from raw text to batches, the same inside the graph and in Python."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_suite.text import packing, tokenizer_files
+from keras_bert_suite.text import packing
 from keras_bert_suite.text.arguments import as_texts
-from keras_bert_suite.text.normalization import Normalizer
-from keras_bert_suite.text.offsets import character_offsets
-from keras_bert_suite.text.vocabulary import (
-    CONTINUATION_MARK,
-    SPECIAL_TOKENS,
-    check_vocabulary,
-)
-from keras_bert_suite.text.wordpiece import WordPieces
 
 _TEXTS = tf.TensorSpec([None], tf.string)
 
@@ -34,102 +27,76 @@ class Tokenized:
     offsets: list[tuple[int, int]]
 
 
-class Tokenizer:
-    """WordPiece, equal piece by piece to google-research/bert, tokenization.py.
+class Tokenizer(abc.ABC):
+    """What the three kinds have in common: WordPiece, byte-level BPE, SentencePiece.
+
+    `Tokenizer(vocabulary, ...)` is a `WordPieceTokenizer`, BERT's own, as `pathlib.Path()` is a
+    path of the system at hand; `Tokenizer.from_directory` gives the kind that the files are of.
 
     Every method that takes a tensor works inside `tf.function`, `tf.data` and exported signatures.
-    Text is not trusted: `[MASK]` or `[SEP]` written in a text are brackets and a word, never the
-    special token. Bytes that are not UTF-8 are left out.
-
-    Where Hugging Face's tokenizers differ from Google's (limit of 100 characters for a word
-    instead of 200, final sigma, unassigned characters) this one does as Google's.
-
-    Args:
-      vocabulary: entries in the order of their ids; has [PAD] [UNK] [CLS] [SEP] [MASK].
-      lowercase: whether to lower-case (an "uncased" model).
-      strip_accents: whether to remove accents; None means as `lowercase`.
-      split_cjk: whether each CJK ideograph is a word of its own.
+    Text is not trusted: `[MASK]` or `</s>` written in a text is text, never the special token.
+    Bytes that are not UTF-8 do no harm.
 
     Attributes:
-      vocabulary: tuple of str.
+      vocabulary: tuple of str, in the order of their ids.
       vocab_size: number of entries.
+      lowercase: whether text is lower-cased.
       pad_id, unk_id, cls_id, sep_id, mask_id: ids of the special tokens; special_ids has all.
-      continuation: bool [vocab], NumPy; True for the pieces that continue a word ("##...").
-      trackables: what an exporter must attach to its module; nothing, for the vocabulary becomes
-        constants of the graph.
-
-    Raises:
-      ValueError: duplicate entries or a special token missing.
-
-    Source: Wu et al. 2016, arXiv:1609.08144, section 4.1 (WordPiece); Song et al. 2021,
-    arXiv:2012.15524 (the linear-time algorithm of tensorflow-text).
+      continuation: bool [vocab], NumPy; True for the pieces that continue a word.
+      trackables: what an exporter must attach to its module; nothing so far, for vocabularies and
+        models become constants of the graph.
     """
 
-    trackables: tuple = ()
+    # How two texts are framed; see `packing.pack`.
+    _separators: ClassVar[int] = 1
+    _segments: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        vocabulary: Sequence[str],
-        *,
-        lowercase: bool = True,
-        strip_accents: bool | None = None,
-        split_cjk: bool = True,
-    ):
-        if isinstance(vocabulary, str):
-            raise ValueError(
-                "vocabulary must be a sequence of entries; to read a file use "
-                f"Tokenizer.from_directory. Got: {vocabulary[:50]!r}"
-            )
-        check_vocabulary(vocabulary, source="the vocabulary")
+    trackables: tuple = ()
+    lowercase: bool
+    continuation: np.ndarray
+
+    def __new__(cls, *args: Any, **options: Any) -> Tokenizer:
+        if cls is Tokenizer:
+            from keras_bert_suite.text.wordpiece_tokenizer import WordPieceTokenizer
+
+            cls = WordPieceTokenizer
+        return super().__new__(cls)
+
+    def __init__(self, vocabulary: Sequence[str], special_ids: Sequence[int]):
         self.vocabulary = tuple(vocabulary)
         self.vocab_size = len(self.vocabulary)
-        self.lowercase = lowercase
-        self.strip_accents = lowercase if strip_accents is None else strip_accents
-        self.split_cjk = split_cjk
-        self.special_ids = tuple(map(self.vocabulary.index, SPECIAL_TOKENS))
+        self.special_ids = tuple(special_ids)
         self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = self.special_ids
-        self._normalizer = Normalizer(lowercase=lowercase, strip_accents=self.strip_accents)
-        # The string operations exist on the CPU alone; so must the constants they read.
-        with tf.init_scope(), tf.device("CPU"):
-            self._pieces = WordPieces(self.vocabulary, split_cjk=split_cjk)
-        self.continuation = self._pieces.continuation
         self._compiled_batches: dict[tuple[int, int | None], Callable] = {}
 
-    @classmethod
-    def from_directory(
-        cls, directory: str | os.PathLike, *, lowercase: bool | None = None
-    ) -> Tokenizer:
-        """The tokenizer of a model directory.
+    @staticmethod
+    def from_directory(directory: str | os.PathLike, *, lowercase: bool | None = None) -> Tokenizer:
+        """The tokenizer of a model directory, of the kind that its files are of.
 
         Args:
-          directory: has vocab.txt (or a tokenizer.json of Hugging Face with a WordPiece model);
+          directory: has vocab.txt (WordPiece), vocab.json and merges.txt (byte-level BPE),
+            spiece.model (SentencePiece) or a tokenizer.json of Hugging Face with one of them;
             tokenizer_config.json and special_tokens_map.json are read where they are.
-          lowercase: overrides the directory's `do_lower_case`; True when neither says.
+          lowercase: overrides the directory's `do_lower_case`; when neither says, WordPiece and
+            SentencePiece lower-case. Byte-level BPE never does.
 
         Raises:
-          ValueError: no vocabulary there, a damaged file, or a tokenizer that is not BERT's.
+          ValueError: no vocabulary there, a damaged file, or a tokenizer of another kind.
         """
-        vocabulary, options = tokenizer_files.read(directory)
-        if lowercase is not None:
-            options["lowercase"] = lowercase
-        return cls(vocabulary, **options)
+        from keras_bert_suite.text.tokenizer_kinds import read
 
+        return read(directory, lowercase=lowercase)
+
+    @abc.abstractmethod
     def save(self, directory: str | os.PathLike, *, max_length: int = 512) -> None:
-        """Writes vocab.txt, tokenizer_config.json and special_tokens_map.json.
+        """Writes the tokenizer's files in Hugging Face's layout.
 
         Args:
           directory: made when it is not there.
           max_length: tokens; what Hugging Face's tokenizers truncate to when asked to.
         """
-        tokenizer_files.write(
-            directory,
-            self.vocabulary,
-            lowercase=self.lowercase,
-            strip_accents=self.strip_accents,
-            split_cjk=self.split_cjk,
-            max_length=max_length,
-        )
 
+    @abc.abstractmethod
     def ragged_ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Ids without special tokens.
 
@@ -139,10 +106,8 @@ class Tokenizer:
         Returns:
           int32 [batch, (pieces)].
         """
-        # A scalar would crash tensorflow-text's operation, and the process with it.
-        texts = tf.ensure_shape(texts, [None])
-        return self._pieces(self._normalizer(texts))[0]
 
+    @abc.abstractmethod
     def ragged_ids_and_offsets(
         self, texts: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
@@ -155,13 +120,10 @@ class Tokenizer:
           (ids, starts, ends): int32 [batch, (pieces)]; a piece stands for the Unicode code points
           [start, end) of its text as it was given. A malformed byte sequence counts as one.
         """
-        texts = tf.ensure_shape(texts, [None])
-        normalized = self._normalizer(texts)
-        ids, starts, ends = self._pieces(normalized)
-        starts, ends = character_offsets(
-            texts, starts, ends, normalized=normalized, normalizer=self._normalizer
-        )
-        return ids, starts, ends
+
+    @abc.abstractmethod
+    def _joined(self, tokens: Sequence[str]) -> str:
+        """The text of pieces in a row."""
 
     def pack(
         self,
@@ -170,7 +132,9 @@ class Tokenizer:
         *,
         max_length: int | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Batch of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`; see `packing.pack`.
+        """Batch of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, or as the family frames texts.
+
+        RoBERTa's are `<s> a </s>` and `<s> a </s></s> b </s>`. See `packing.pack`.
 
         Args:
           ids_a: int32 [batch, (pieces)].
@@ -190,6 +154,8 @@ class Tokenizer:
             sep_id=self.sep_id,
             pad_id=self.pad_id,
             max_length=max_length,
+            separators=self._separators,
+            segments=self._segments,
         )
 
     def __call__(
@@ -249,9 +215,10 @@ class Tokenizer:
         ]
 
     def detokenize(self, ids: Iterable[Iterable[int]]) -> list[str]:
-        """Text of each row of ids: pieces joined to words, words joined by spaces.
+        """Text of each row of ids: pieces joined to words.
 
-        [PAD], [CLS] and [SEP] are left out. What normalisation changed stays changed.
+        The special tokens that frame a text or fill a row are left out. What normalisation changed
+        stays changed.
 
         Args:
           ids: rows of ids: lists, an integer array [batch, length] or a RaggedTensor.
@@ -269,7 +236,7 @@ class Tokenizer:
                     f"ids must be rows of ids; for one row write [row]. Got a row {row!r}"
                 )
             tokens = [self._token(int(i)) for i in row if int(i) not in left_out]
-            texts.append(" ".join(tokens).replace(f" {CONTINUATION_MARK}", ""))
+            texts.append(self._joined(tokens))
         return texts
 
     def _token(self, token_id: int) -> str:

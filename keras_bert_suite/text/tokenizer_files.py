@@ -1,14 +1,15 @@
-"""The tokenizer's files in a model directory, in Hugging Face's layout."""
+"""The files of a WordPiece tokenizer in a model directory, in Hugging Face's layout."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_bert_suite.files import atomic_write
+from keras_bert_suite.text.json_files import read_json, write_json
+from keras_bert_suite.text.special_tokens import ROLES
 from keras_bert_suite.text.vocabulary import (
     CONTINUATION_MARK,
     SPECIAL_TOKENS,
@@ -21,23 +22,7 @@ CONFIG_FILE = "tokenizer_config.json"
 SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 FAST_FILE = "tokenizer.json"
 
-_ROLES = dict(
-    zip(
-        ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"),
-        SPECIAL_TOKENS,
-        strict=True,
-    )
-)
-# Classes of Hugging Face that split words as BERT's does. Others (BertJapaneseTokenizer, ...) may
-# have a vocab.txt too and would give wrong ids silently.
-_CLASSES = (
-    "BertTokenizer",
-    "DistilBertTokenizer",
-    "ElectraTokenizer",
-    "MobileBertTokenizer",
-    "PreTrainedTokenizer",
-    "TokenizersBackend",
-)
+_ROLES = dict(zip(ROLES, SPECIAL_TOKENS, strict=True))
 # Our options, by their keys in tokenizer_config.json and in the normalizer of tokenizer.json.
 _OPTIONS = {
     "lowercase": ("do_lower_case", "lowercase"),
@@ -51,22 +36,16 @@ def read(directory: str | os.PathLike) -> tuple[list[str], dict[str, Any]]:
 
     Returns:
       (vocabulary, options): entries in the order of their ids; those keyword arguments of
-      `Tokenizer` that the files set. tokenizer_config.json goes before tokenizer.json.
+      `WordPieceTokenizer` that the files set. tokenizer_config.json goes before tokenizer.json.
 
     Raises:
-      ValueError: no such directory, no vocabulary in it, a damaged file, another tokenizer than
-        BERT's.
+      ValueError: no vocabulary there, a damaged file, another tokenizer than BERT's.
     """
     directory = Path(directory)
-    if not directory.is_dir():
-        raise ValueError(
-            f"A tokenizer is read from a directory that has {VOCABULARY_FILE}; "
-            f"there is no directory {directory}."
-        )
-    config = _read_json(directory / CONFIG_FILE)
-    special = _read_json(directory / SPECIAL_TOKENS_FILE)
-    fast = _read_json(directory / FAST_FILE)
-    _check_class(config, directory / CONFIG_FILE)
+    config = read_json(directory / CONFIG_FILE)
+    special = read_json(directory / SPECIAL_TOKENS_FILE)
+    fast = read_json(directory / FAST_FILE)
+    _check_options(config, directory / CONFIG_FILE)
     _check_special_tokens(config, directory / CONFIG_FILE)
     _check_special_tokens(special, directory / SPECIAL_TOKENS_FILE)
     if (directory / VOCABULARY_FILE).exists():
@@ -100,8 +79,8 @@ def write(
         "model_max_length": max_length,
         **_ROLES,
     }
-    _write_json(directory / CONFIG_FILE, config)
-    _write_json(directory / SPECIAL_TOKENS_FILE, _ROLES)
+    write_json(directory / CONFIG_FILE, config)
+    write_json(directory / SPECIAL_TOKENS_FILE, _ROLES)
     # Last: a directory without it is seen to be incomplete. Entries end at LF alone.
     with atomic_write(directory / VOCABULARY_FILE, newline="\n") as file:
         file.writelines(f"{token}\n" for token in vocabulary)
@@ -149,13 +128,7 @@ def _vocabulary_of(fast: dict[str, Any], path: Path) -> list[str]:
     return vocabulary
 
 
-def _check_class(config: dict[str, Any], path: Path) -> None:
-    name = config.get("tokenizer_class")
-    if name is not None and name.removesuffix("Fast") not in _CLASSES:
-        raise ValueError(
-            f"Only BERT's WordPiece tokenizer is read here ({', '.join(_CLASSES)}). "
-            f"Got in {path}: tokenizer_class {name!r}"
-        )
+def _check_options(config: dict[str, Any], path: Path) -> None:
     if config.get("do_basic_tokenize") is False or config.get("never_split"):
         raise ValueError(
             "do_basic_tokenize=false and never_split are options of the old Python tokenizer that "
@@ -174,26 +147,3 @@ def _check_special_tokens(names: dict[str, Any], path: Path) -> None:
                 f"with that name, rename it to {expected} in {path.parent / VOCABULARY_FILE} and "
                 "here."
             )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty when there is no such file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8: {error}") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}, line {error.lineno} is not JSON: {error.msg}. Repair or remove the file."
-        ) from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object. Got: {type(content).__name__}")
-    return content
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_write(path) as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")

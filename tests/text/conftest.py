@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import random
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -185,3 +187,52 @@ def random_cases(all_characters):
         return texts, random_vocabulary(generator, texts[: count // 2])
 
     return cases
+
+
+@pytest.fixture(scope="session")
+def english(repository) -> list[str]:
+    """Lines of real text to train small tokenizers on."""
+    files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+    text = "".join((repository / name).read_text(encoding="utf-8") for name in files)
+    return [line for line in text.split("\n") if line.strip()]
+
+
+@pytest.fixture(scope="session")
+def byte_pair_directory(english, tmp_path_factory) -> Path:
+    """vocab.json and merges.txt of byte-level BPE, trained by the `tokenizers` library."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    trained = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator(english, 900, special_tokens=special, show_progress=False)
+    directory = tmp_path_factory.mktemp("byte_pair")
+    trained.save_model(str(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def sentencepiece_directory(english, tmp_path_factory) -> Path:
+    """A spiece.model as ALBERT's, trained by the `sentencepiece` library."""
+    import sentencepiece
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([line.lower() for line in english]),
+        model_writer=written,
+        vocab_size=500,
+        model_type="unigram",
+        pad_id=0,
+        unk_id=1,
+        bos_id=-1,
+        eos_id=-1,
+        pad_piece="<pad>",
+        unk_piece="<unk>",
+        control_symbols=["[CLS]", "[SEP]", "[MASK]"],
+        user_defined_symbols=["(", ")", '"', "-", ".", "–", "£", "€"],
+        hard_vocab_limit=False,
+        num_threads=1,
+        minloglevel=2,
+    )
+    directory = tmp_path_factory.mktemp("sentencepiece")
+    (directory / "spiece.model").write_bytes(written.getvalue())
+    return directory

@@ -38,6 +38,44 @@ def test_pairs():
     assert all(tensor.dtype == tf.int32 for tensor in batch.values())
 
 
+def test_pairs_of_roberta():
+    first = tf.ragged.constant([[7, 8], [9]], dtype=tf.int32)
+    second = tf.ragged.constant([[5], [6, 6, 6]], dtype=tf.int32)
+    frame = {**IDS, "separators": 2, "segments": False}
+    batch = lists(pack(first, second, max_length=7, **frame))
+    # Four special tokens leave three places.
+    assert batch["token_ids"] == [[2, 7, 8, 3, 3, 5, 3], [2, 9, 3, 3, 6, 6, 3]]
+    assert batch["segment_ids"] == [[0] * 7] * 2
+    assert batch["padding_mask"] == [[1] * 7] * 2
+    single = lists(pack(first, **frame))
+    assert single["token_ids"] == [[2, 7, 8, 3], [2, 9, 3, 0]]
+    assert single["segment_ids"] == [[0] * 4] * 2
+
+
+@pytest.mark.parametrize("max_length", [6, 7, 10, 13])
+def test_roberta_truncates_as_the_tokenizers_library(max_length):
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = {"<s>": 2, "</s>": 3, "<unk>": 0, "a": 5, "b": 6}
+    library = Tokenizer(models.WordLevel(words, "<unk>"))
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    library.post_processor = processors.RobertaProcessing(("</s>", 3), ("<s>", 2))
+    library.enable_truncation(max_length, strategy="longest_first")
+    lengths = list(itertools.product(range(1, 9), repeat=2))
+    firsts, seconds = zip(*lengths, strict=True)
+    batch = pack(
+        tf.ragged.constant([[5] * n for n in firsts], dtype=tf.int32),
+        tf.ragged.constant([[6] * n for n in seconds], dtype=tf.int32),
+        max_length=max_length,
+        separators=2,
+        segments=False,
+        **IDS,
+    )
+    expected = library.encode_batch([("a " * n, "b " * m) for n, m in lengths])
+    for row, encoding in enumerate(expected):
+        assert batch["token_ids"][row, : len(encoding.ids)].numpy().tolist() == encoding.ids
+
+
 def test_no_rows():
     empty = tf.RaggedTensor.from_row_lengths(tf.zeros([0], tf.int32), tf.zeros([0], tf.int64))
     for batch in (pack(empty, **IDS), pack(empty, empty, max_length=8, **IDS)):
@@ -83,6 +121,12 @@ def test_longest_first_equals_the_tokenizers_library(max_length):
         assert batch["token_ids"][row, :size].numpy().tolist() == encoding.ids
         assert batch["segment_ids"][row, :size].numpy().tolist() == encoding.type_ids
         assert int(tf.reduce_sum(batch["padding_mask"][row])) == size
+
+
+def test_two_separators_need_more_room():
+    ids = tf.ragged.constant([[7]], dtype=tf.int32)
+    with pytest.raises(ValueError, match="greater than 4.*Got: 4"):
+        pack(ids, ids, max_length=4, separators=2, **IDS)
 
 
 @pytest.mark.parametrize(("pair", "limit"), [(False, 2), (True, 3)])

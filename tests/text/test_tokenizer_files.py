@@ -127,7 +127,9 @@ def test_tokenizer_json_of_bert_base_uncased(tmp_path, kbs_data):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"type": "BPE"}}, "tokenizer.json: model BPE with prefix None"),
+        ({"model": {"type": "WordPiece"}}, "tokenizer.json: model WordPiece with prefix None"),
+        ({"model": {"type": "WordLevel"}}, r"must be WordPiece, BPE, Unigram.*json: 'WordLevel'"),
+        ({"model": 3}, r"must be WordPiece, BPE, Unigram.*json: None"),
         ({"normalizer": {"type": "NFC"}}, "normalizer NFC"),
         ({"pre_tokenizer": None}, "pre_tokenizer None"),
         (
@@ -151,19 +153,27 @@ def test_other_tokenizers_in_tokenizer_json_are_refused(tmp_path, changes, messa
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, r"has no vocabulary \(vocab.txt, or tokenizer.json\). Make one with"),
+        (
+            {},
+            r"has no vocabulary \(vocab.txt, vocab.json with merges.txt, spiece.model or "
+            r"tokenizer.json\). Make one with",
+        ),
+        (
+            {"tokenizer_config": {"tokenizer_class": "BertTokenizer"}},
+            r"has no vocabulary \(vocab.txt, or tokenizer.json\). Make one with",
+        ),
         ({"tokenizer_config": "{\n  1"}, r"tokenizer_config.json, line 2 is not JSON.*Repair"),
         ({"tokenizer_config": "[]"}, r"tokenizer_config.json must hold a JSON object. Got: list"),
         (
             {"tokenizer_config": {"tokenizer_class": "BertJapaneseTokenizer"}},
-            r"Only BERT's WordPiece.*tokenizer_config.json: tokenizer_class 'BertJapaneseTok",
+            r"Only these.*AlbertTok.*tokenizer_config.json: tokenizer_class 'BertJapaneseTok",
         ),
         (
-            {"tokenizer_config": {"do_basic_tokenize": False}},
+            {"vocab": "[PAD]", "tokenizer_config": {"do_basic_tokenize": False}},
             r"do_basic_tokenize=false.*Remove them from \S*tokenizer_config.json",
         ),
         (
-            {"special_tokens_map": {"unk_token": {"content": "<unk>"}}},
+            {"vocab": "[PAD]", "special_tokens_map": {"unk_token": {"content": "<unk>"}}},
             r"unk_token is \[UNK\]. Got in \S*special_tokens_map.json: '<unk>'. .*rename",
         ),
     ],
