@@ -38,6 +38,7 @@ class H5File:
             raise self._damaged(error) from error
         try:
             self._file.visititems(self._add)
+            self._check_places()
         except (OSError, RuntimeError, KeyError, UnicodeDecodeError, TypeError) as error:
             self._file.close()
             raise self._damaged(error) from error
@@ -88,6 +89,21 @@ class H5File:
                 f"{item.id.get_storage_size()}. Copy the file again"
             )
         self._datasets[name] = item
+
+    def _check_places(self) -> None:
+        """Two arrays in one place are a damaged address."""
+        places = sorted(
+            (item.id.get_offset(), item.size * item.dtype.itemsize, name)
+            for name, item in self._datasets.items()
+            if item.size and item.id.get_offset() is not None
+        )
+        end, before = 0, ""
+        for start, size, name in places:
+            if start < end:
+                raise OSError(f"{before!r} and {name!r} lie in one place")
+            end, before = start + size, name
+        if end > self.path.stat().st_size:
+            raise OSError(f"it ends inside of {before!r}")
 
     def _damaged(self, error: Exception) -> ValueError:
         return ValueError(f"{self.path}: not a whole HDF5 file ({error}). Copy it again")

@@ -14,6 +14,8 @@ import tensorflow as tf
 from keras_bert_suite.checkpoints.rename import listed
 
 _READABLE = ("float16", "bfloat16", "float32", "float64")
+# What TensorFlow makes of its own status codes, by what is wrong with the file.
+_READ_ERRORS = (tf.errors.OpError, ValueError, RuntimeError, TypeError, LookupError, MemoryError)
 
 
 class TensorFlowCheckpoint:
@@ -42,7 +44,7 @@ class TensorFlowCheckpoint:
             self._reader = tf.train.load_checkpoint(str(prefix))
             self._shapes = self._reader.get_variable_to_shape_map()
             self._dtypes = self._reader.get_variable_to_dtype_map()
-        except (tf.errors.OpError, ValueError, RuntimeError, TypeError) as error:
+        except _READ_ERRORS as error:
             raise self._damaged(error) from error
         self.names = frozenset(self._shapes)
         self._check_sizes()
@@ -70,7 +72,7 @@ class TensorFlowCheckpoint:
             )
         try:
             return np.asarray(self._reader.get_tensor(name))
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except _READ_ERRORS as error:
             raise self._damaged(error) from error
 
     def _check_sizes(self) -> None:

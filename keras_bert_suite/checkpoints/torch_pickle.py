@@ -123,6 +123,12 @@ class _Machine:
             self._push_tuple(self._pop(_TUPLES[name]))
         elif name == "TUPLE":
             self._push_tuple(self._pop_to_mark())
+        elif name == "LIST":
+            self.stack.append(self._pop_to_mark())
+        elif name == "DICT":
+            values = self._pop_to_mark()
+            self.stack.append({})
+            self._set_items(values)
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             found = argument if name == "GLOBAL" else " ".join(map(str, self._pop(2)))
             self.stack.append(_known(found))
@@ -237,12 +243,16 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorView:
         or len(shape) > 8
     ):
         raise TypeError("a tensor without storage, shape or strides")
-    size = 1
-    for length in shape:
-        size *= length
-    last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    # Strides of 0 would let a small file claim any size.
-    if size and (size > storage.count or last >= storage.count):
+    if 0 in shape:
+        return TensorView(storage, offset, shape, strides)
+    # Along the strides from the smallest on, each step must lead past all that came before: a
+    # tensor whose elements coincide is no weight, and could claim any size.
+    reach = 0
+    for stride, length in sorted(zip(strides, shape, strict=True)):
+        if length > 1 and stride <= reach:
+            raise ValueError(f"a tensor of the shape {list(shape)} has the strides {list(strides)}")
+        reach += (length - 1) * stride
+    if offset + reach >= storage.count:
         raise ValueError(
             f"a tensor of the shape {list(shape)} reaches beyond its {storage.count} stored numbers"
         )
