@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import keras
 import ml_dtypes
 import numpy as np
@@ -105,7 +107,9 @@ def test_the_next_scope_does_not_draw_again(tiny):
 def test_an_exception_leaves_keras_as_it_was(tiny):
     with pytest.raises(RuntimeError), without_values():
         Encoder(tiny.CONFIG)
+        assert not gc.isenabled()
         raise RuntimeError
+    assert gc.isenabled()
     with keras.StatelessScope():
         pass
     assert Encoder(tiny.CONFIG).pooler.kernel._value is not None
