@@ -108,7 +108,7 @@ def _fast_tokenizer(
     proto = sentencepiece_model.parse(model, source="the model")
     pieces = [(piece.piece, piece.score) for piece in proto.pieces]
     fast = Tokenizer(models.Unigram(pieces, proto.trainer_spec.unk_id, byte_fallback=False))
-    steps = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
+    steps: list[Any] = [normalizers.Replace("``", '"'), normalizers.Replace("''", '"')]
     if not keep_accents:
         steps += [normalizers.NFKD(), normalizers.StripAccents()]
     if lowercase:
@@ -117,7 +117,10 @@ def _fast_tokenizer(
         steps.append(normalizers.Precompiled(proto.normalizer_spec.precompiled_charsmap))
     steps.append(normalizers.Replace(Regex(" {2,}"), " "))
     fast.normalizer = normalizers.Sequence(steps)
-    words = {"replacement": sentencepiece_model.WORD_MARK, "prepend_scheme": "always"}
+    words: dict[str, Any] = {
+        "replacement": sentencepiece_model.WORD_MARK,
+        "prepend_scheme": "always",
+    }
     fast.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(**words)]
     )

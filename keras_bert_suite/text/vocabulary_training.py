@@ -69,9 +69,9 @@ def make_vocabulary(
         limit_alphabet=limit_alphabet,
     )
     # Late: TensorFlow takes seconds to import, and a wrong option is to be refused at once.
-    from keras_bert_suite.text.tokenizer import Tokenizer
+    from keras_bert_suite.text.wordpiece_tokenizer import WordPieceTokenizer
 
-    tokenizer = Tokenizer(vocabulary, lowercase=lowercase)
+    tokenizer = WordPieceTokenizer(vocabulary, lowercase=lowercase)
     tokenizer.save(output_dir)
     ids = tokenizer.ragged_ids(sample.texts).flat_values.numpy()
     return VocabularyReport(
