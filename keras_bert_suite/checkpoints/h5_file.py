@@ -77,10 +77,11 @@ class H5File:
     def _add(self, name: str, item: h5py.Group | h5py.Dataset) -> None:
         if not isinstance(item, h5py.Dataset):
             return
-        if item.shape is None or item.is_virtual or item.external or item.compression:
+        filters = item.id.get_create_plist().get_nfilters()
+        if item.shape is None or item.is_virtual or item.external or filters:
             raise ValueError(
                 f"{self.path}: {name!r} must store its numbers plainly in this file. Found: an "
-                "empty, virtual, external or compressed dataset"
+                "empty, virtual, external, compressed or filtered dataset"
             )
         # What was never written would be read as zeros.
         if item.size and item.id.get_storage_size() != item.size * item.dtype.itemsize:

@@ -256,7 +256,9 @@ def _fill(path: Path, rules: Any, tensors: Mapping[str, np.ndarray]) -> None:
 def _keras_hub_tokenizer(tokenizer: Tokenizer) -> Any:
     import keras_hub
 
-    if not getattr(tokenizer, "split_cjk", False):  # other kinds than BERT's lack it
+    from keras_bert_suite.text.wordpiece_tokenizer import WordPieceTokenizer
+
+    if not isinstance(tokenizer, WordPieceTokenizer) or not tokenizer.split_cjk:
         raise ValueError(
             "KerasHub's BertTokenizer splits words and Chinese characters as BERT does. Received: "
             f"{type(tokenizer).__name__}, split_cjk={getattr(tokenizer, 'split_cjk', None)}"

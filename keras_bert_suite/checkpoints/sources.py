@@ -83,6 +83,7 @@ class Source:
         # Imported here: it brings tensorflow_text, which who reads weights alone need not load.
         from keras_bert_suite.text.tokenizer import Tokenizer
         from keras_bert_suite.text.vocabulary import read_vocabulary
+        from keras_bert_suite.text.wordpiece_tokenizer import WordPieceTokenizer
 
         if self.format == "keras_hub":
             file = self.directory / keras_hub_preset.TOKENIZER_FILE
@@ -91,7 +92,7 @@ class Source:
             except FileNotFoundError as error:
                 raise ValueError(f"{file}: no such file; the preset has no tokenizer") from error
             vocabulary = read_vocabulary(self.directory / keras_hub_preset.VOCABULARY_FILE)
-            return Tokenizer(vocabulary, **options)
+            return WordPieceTokenizer(vocabulary, **options)
         vocab_file = self.directory / "vocab.txt"
         bare = not (self.directory / "tokenizer_config.json").exists()
         if self.format in ("google_tf1", "model_garden") and bare and vocab_file.exists():

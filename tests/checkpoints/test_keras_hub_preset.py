@@ -154,6 +154,16 @@ def test_another_gelu_only_when_allowed(keras_hub, tiny, tmp_path):
     assert result.comparisons["result_library"]["largest_difference"] < _TOLERANCE
 
 
+def test_a_tokenizer_that_keras_hub_lacks(keras_hub, tiny, tmp_path):
+    from keras_bert_suite.text.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(_VOCABULARY, split_cjk=False)
+    save_model(tiny.make_model(config=_config(tiny)), tmp_path / "m", tokenizer=tokenizer)
+    with pytest.raises(ValueError, match="Received: WordPieceTokenizer, split_cjk=False"):
+        convert(tmp_path / "m", tmp_path / "out", file_format="keras_hub")
+    assert os.listdir(tmp_path) == ["m"]
+
+
 def test_a_damaged_preset(keras_hub, backbone, tmp_path):
     backbone.save_to_preset(str(tmp_path))
     values = json.loads((tmp_path / "config.json").read_text())
