@@ -106,9 +106,6 @@ class _Notes:
             raise ValueError(f"{reason}. To convert all the same: --allow_missing={word}")
         self.taken.append(f"{word}: {reason}")
 
-    def allows(self, word: str) -> bool:
-        return word in self._allowed
-
 
 def _check_arguments(target: Path, file_format: str, allow_missing: Sequence[str]) -> None:
     if file_format not in FORMATS:
@@ -126,13 +123,12 @@ def _check_arguments(target: Path, file_format: str, allow_missing: Sequence[str
 
 def _load(source: str | os.PathLike, notes: _Notes) -> BertModel:
     try:
-        model = load_model(source, dtype="float32")
+        return load_model(source, dtype="float32")
     except ValueError as error:
-        if not notes.allows("head"):
-            raise
+        # What is wrong with the encoder too is raised here; what remains are its heads.
         model = BertModel(load_encoder(source, dtype="float32"), [])
         notes.add("head", str(error))
-    return model
+        return model
 
 
 def _tokenizer(source: str | os.PathLike, notes: _Notes) -> Tokenizer | None:
