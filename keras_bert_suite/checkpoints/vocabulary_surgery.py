@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from keras_bert_suite.checkpoints.surgery import rebuild, weight_value
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.text.tokenizer import Tokenizer
 from keras_bert_suite.text.vocabulary import CONTINUATION_MARK
+from keras_bert_suite.text.wordpiece_tokenizer import WordPieceTokenizer
 
 ROW_METHODS = ("pieces", "mean")
 
@@ -36,12 +37,14 @@ def add_words(
 
     Raises:
       ValueError: no words, one that is empty, there already or no single word to the tokenizer, a
-        source that the old vocabulary cannot spell, or another method.
+        source that the old vocabulary cannot spell, another method, or a tokenizer that is not
+        WordPiece.
     """
     if not words:
         raise ValueError("There must be at least one word to add. Received: none")
+    known = set(tokenizer.vocabulary)
     for word in words:
-        _check_new(word, tokenizer)
+        _check_new(word, known)
     grown = _with_vocabulary(tokenizer, [*tokenizer.vocabulary, *words])
     for word, found in zip(words, grown.tokenize(list(words)), strict=True):
         if found.tokens != [word]:
@@ -71,7 +74,7 @@ def swap_vocabulary(
       new_rows: see `add_words`.
 
     Raises:
-      ValueError: a vocabulary that is none, or another method.
+      ValueError: a vocabulary that is none, another method, or a tokenizer that is not WordPiece.
     """
     swapped = _with_vocabulary(tokenizer, vocabulary)
     rows = _RowSources(tokenizer, new_rows)
@@ -158,12 +161,12 @@ def _mean_rows(old: np.ndarray, sources: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def _with_vocabulary(tokenizer: Tokenizer, vocabulary: Sequence[str]) -> Tokenizer:
-    if not hasattr(tokenizer, "split_cjk"):
+    if not isinstance(tokenizer, WordPieceTokenizer):
         raise ValueError(
             "Only the vocabulary of WordPiece can be edited: other tokenizers find their pieces by "
             f"merges or by scores, which new words lack. Received: a {type(tokenizer).__name__}"
         )
-    return Tokenizer(
+    return WordPieceTokenizer(
         vocabulary,
         lowercase=tokenizer.lowercase,
         strip_accents=tokenizer.strip_accents,
@@ -171,12 +174,12 @@ def _with_vocabulary(tokenizer: Tokenizer, vocabulary: Sequence[str]) -> Tokeniz
     )
 
 
-def _check_new(word: str, tokenizer: Tokenizer) -> None:
+def _check_new(word: str, known: Set[str]) -> None:
     if not word:
         raise ValueError("A word to add must not be empty")
     if any(character.isspace() for character in word):
         raise ValueError(f"A word to add must have no white space in it. Received: {word!r}")
-    if word in tokenizer.vocabulary:
+    if word in known:
         raise ValueError(f"A word to add must be new. The vocabulary has {word!r} already")
 
 
