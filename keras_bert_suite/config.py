@@ -7,97 +7,55 @@ import json
 import pathlib
 from typing import Any
 
-# Turc et al. 2019 (arXiv:1908.08962), table 1, and Devlin et al. 2018, section 3: (layers, hidden).
-# Heads are hidden / 64 wide 64, the feed-forward layer is four times the hidden size.
-_NAMED_SIZES = {
-    "tiny": (2, 128),
-    "mini": (4, 256),
-    "small": (4, 512),
-    "medium": (8, 512),
-    "base": (12, 768),
-    "large": (24, 1024),
-}
-_HEAD_WIDTH = 64
+from keras_bert_suite import families
+from keras_bert_suite.families import ACTIVATIONS, FAMILIES, NAMED_SIZES
 
-# Our field -> Hugging Face's key in config.json (transformers, BertConfig).
-_HUGGINGFACE_KEYS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
-    "num_layers": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
-    "max_positions": "max_position_embeddings",
-    "num_segments": "type_vocab_size",
-    "activation": "hidden_act",
-    "layer_norm_epsilon": "layer_norm_eps",
-    "hidden_dropout": "hidden_dropout_prob",
-    "attention_dropout": "attention_probs_dropout_prob",
-    "initializer_range": "initializer_range",
-    "pad_token_id": "pad_token_id",
-}
-# Hugging Face's `gelu` is the exact one (erf); Google's TF1 code computes the tanh form under the
-# same name.
-_ACTIVATION_TO_HUGGINGFACE = {
-    "gelu": "gelu",
-    "gelu_tanh": "gelu_new",
-    "relu": "relu",
-    "silu": "silu",
-}
-_ACTIVATION_FROM_HUGGINGFACE = {
-    "gelu": "gelu",
-    "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_fast": "gelu_tanh",
-    "relu": "relu",
-    "silu": "silu",
-    "swish": "silu",
-}
-ACTIVATIONS = tuple(_ACTIVATION_TO_HUGGINGFACE)
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_layers",
+    "num_heads",
+    "intermediate_size",
+    "max_positions",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """The shape of a BERT encoder; the defaults are BERT-base's.
+    """The shape of an encoder; the defaults are BERT-base's.
 
-    Source: Devlin et al. 2018, arXiv:1810.04805, section 3.
+    The encoder computes what the fields say. `family` is the format in which it is stored and the
+    heads that belong to it; a family allows only what its published encoders can be.
+
+    Sources: Devlin et al. 2018, arXiv:1810.04805, section 3 (BERT); arXiv:1907.11692 (RoBERTa);
+      arXiv:1909.11942 (ALBERT); arXiv:1910.01108 (DistilBERT); arXiv:2003.10555 (ELECTRA).
 
     Raises:
       ValueError: for a size that is not a positive integer, heads that do not divide the hidden
-        size, a rate outside [0, 1), an unknown activation.
+        size, a rate outside [0, 1), an unknown activation or family, a field that the family does
+        not have.
     """
 
+    family: str = "bert"  # Hugging Face's model_type: bert, roberta, albert, distilbert, electra
     vocab_size: int = 30522  # entries of the vocabulary, the special tokens included
     hidden_size: int = 768  # width of the token representations
-    num_layers: int = 12  # encoder blocks
+    num_layers: int = 12  # encoder blocks that a token passes
     num_heads: int = 12  # attention heads; each is hidden_size / num_heads wide
     intermediate_size: int = 3072  # width of the feed-forward layer
     max_positions: int = 512  # tokens of the longest row, [CLS] and [SEP] included
-    num_segments: int = 2  # rows of the segment embedding: sentence A, sentence B
+    num_segments: int = 2  # rows of the segment embedding: sentence A, sentence B; 0 = no table
+    embedding_size: int | None = None  # width of the tables before a projection; None = hidden_size
+    share_layers: bool = False  # True: one encoder block, applied num_layers times (ALBERT)
+    use_pooler: bool = True  # False: pooled_output is the first token's vector as it is
     activation: str = "gelu"  # gelu (erf) | gelu_tanh | relu | silu
-    layer_norm_epsilon: float = 1e-12  # Google's BERT
+    layer_norm_epsilon: float = 1e-12  # Google's BERT; RoBERTa has 1e-5
     hidden_dropout: float = 0.1  # probability, after each dense layer and the embeddings
     attention_dropout: float = 0.1  # probability, on the attention weights
     initializer_range: float = 0.02  # standard deviation of the truncated normal
     pad_token_id: int = 0  # id of [PAD]
 
     def __post_init__(self):
-        for name in (
-            "vocab_size",
-            "hidden_size",
-            "num_layers",
-            "num_heads",
-            "intermediate_size",
-            "max_positions",
-            "num_segments",
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
-        if self.hidden_size % self.num_heads:
-            raise ValueError(
-                "`num_heads` must divide `hidden_size`. Received: "
-                f"hidden_size={self.hidden_size}, num_heads={self.num_heads}"
-            )
+        self._check_sizes()
         for name in ("hidden_dropout", "attention_dropout"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < 1:
@@ -118,27 +76,88 @@ class EncoderConfig:
                 f"`pad_token_id` must be an id of the vocabulary, in [0, {self.vocab_size}). "
                 f"Received: pad_token_id={self.pad_token_id!r}"
             )
+        self._check_family()
+
+    def _check_sizes(self):
+        optional = ("embedding_size",) if self.embedding_size is not None else ()
+        for name in (*_SIZES, *optional):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        segments = self.num_segments
+        if not isinstance(segments, int) or isinstance(segments, bool) or segments < 0:
+            raise ValueError(
+                f"`num_segments` must be an integer, 0 or more. Received: num_segments={segments!r}"
+            )
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                "`num_heads` must divide `hidden_size`. Received: "
+                f"hidden_size={self.hidden_size}, num_heads={self.num_heads}"
+            )
+
+    def _check_family(self):
+        if self.family not in FAMILIES:
+            raise ValueError(
+                f"`family` must be one of {', '.join(FAMILIES)}. Received: family={self.family!r}"
+            )
+        for name, wanted in families.FIXED[self.family].items():
+            value = getattr(self, name)
+            if value != wanted:
+                raise ValueError(
+                    f"An encoder of the family {self.family!r} must have {name}={wanted!r}. "
+                    f"Received: {name}={value!r}"
+                )
+        if not isinstance(self.use_pooler, bool):
+            raise ValueError(f"`use_pooler` must be a bool. Received: {self.use_pooler!r}")
+        if not self.num_segments and self.family != "distilbert":
+            raise ValueError(
+                f"An encoder of the family {self.family!r} must have at least one segment; the "
+                "family 'distilbert' has none. Received: num_segments=0"
+            )
+        if self.family == "albert" and self.embedding_size is None:
+            raise ValueError("An encoder of the family 'albert' must have an `embedding_size`")
+        if self.family == "electra" and self.embedding_size == self.hidden_size:
+            raise ValueError(
+                "An encoder of the family 'electra' projects its embeddings only to another size. "
+                f"Received: embedding_size=hidden_size={self.hidden_size}. Leave embedding_size out"
+            )
+
+    @property
+    def position_offset(self) -> int:
+        """The row of the position table that stands for position 0; the rows before it are unused.
+
+        pad_token_id + 1 in RoBERTa, 0 in all others. The table has max_positions rows more.
+        """
+        return families.position_offset(self.family, self.pad_token_id)
 
     @classmethod
     def from_name(cls, name: str, **overrides: Any) -> EncoderConfig:
-        """Returns a named size: tiny, mini, small, medium, base, large (arXiv:1908.08962)."""
-        if name not in _NAMED_SIZES:
+        """Returns a named size.
+
+        tiny, mini, small, medium, base and large are BERT (arXiv:1908.08962); the others have the
+        names of their published checkpoints, such as roberta-base, albert-base-v2, electra-small.
+
+        Raises:
+          ValueError: an unknown name, or overrides that do not fit.
+        """
+        if name not in NAMED_SIZES:
             raise ValueError(
-                f"An encoder's name must be one of {', '.join(_NAMED_SIZES)}. Received: {name!r}. "
+                f"An encoder's name must be one of {', '.join(NAMED_SIZES)}. Received: {name!r}. "
                 "For another shape give the path of a config.json."
             )
-        num_layers, hidden_size = _NAMED_SIZES[name]
+        family, num_layers, hidden_size, own = NAMED_SIZES[name]
         sizes = {
             "num_layers": num_layers,
             "hidden_size": hidden_size,
-            "num_heads": hidden_size // _HEAD_WIDTH,
+            "num_heads": hidden_size // families.HEAD_WIDTH,
             "intermediate_size": 4 * hidden_size,
         }
-        return cls(**{**sizes, **overrides})
+        defaults = {**families.FIXED[family], **families.DEFAULTS[family], **sizes, **own}
+        return cls(**{**defaults, "family": family, **overrides})
 
     @classmethod
     def from_huggingface(cls, values: dict[str, Any]) -> EncoderConfig:
-        """Reads Hugging Face's or Google's BERT keys; a key that is absent keeps our default.
+        """Reads Hugging Face's or Google's keys; a key that is absent keeps the family's default.
 
         Keys that do not describe the encoder (`architectures`, `id2label`, ...) are left to the
         caller.
@@ -147,42 +166,14 @@ class EncoderConfig:
           ValueError: for a `model_type` or an option of the architecture that this encoder does not
             compute.
         """
-        model_type = values.get("model_type", "bert")
-        if model_type != "bert":
-            raise ValueError(f"`model_type` must be 'bert'. Received: {model_type!r}")
-        position_type = values.get("position_embedding_type") or "absolute"
-        if position_type != "absolute":
-            raise ValueError(
-                f"`position_embedding_type` must be 'absolute'. Received: {position_type!r}"
-            )
-        if values.get("is_decoder") or values.get("add_cross_attention"):
-            raise ValueError(
-                "A decoder cannot be read as an encoder. "
-                "Received: is_decoder or add_cross_attention"
-            )
-        fields = {
-            ours: values[theirs] for ours, theirs in _HUGGINGFACE_KEYS.items() if theirs in values
-        }
-        if "activation" in fields:
-            theirs = fields["activation"]
-            if theirs not in _ACTIVATION_FROM_HUGGINGFACE:
-                raise ValueError(
-                    f"`hidden_act` must be one of {', '.join(_ACTIVATION_FROM_HUGGINGFACE)}. "
-                    f"Received: {theirs!r}"
-                )
-            fields["activation"] = _ACTIVATION_FROM_HUGGINGFACE[theirs]
-        if fields.get("pad_token_id", 0) is None:
-            del fields["pad_token_id"]
-        return cls(**fields)
+        return cls(**families.fields_of(values))
 
     def to_huggingface(self) -> dict[str, Any]:
-        """Returns the same configuration under Hugging Face's keys, `model_type` included."""
-        values: dict[str, Any] = {"model_type": "bert"}
-        for ours, theirs in _HUGGINGFACE_KEYS.items():
-            values[theirs] = getattr(self, ours)
-        values["hidden_act"] = _ACTIVATION_TO_HUGGINGFACE[self.activation]
-        values["position_embedding_type"] = "absolute"
-        return values
+        """Returns the same configuration under Hugging Face's keys, `model_type` included.
+
+        `use_pooler` has no key there: the tensors show it.
+        """
+        return families.huggingface_values(self.family, self.to_dict())
 
     @classmethod
     def from_json_file(cls, path: str | pathlib.Path) -> EncoderConfig:

@@ -28,7 +28,8 @@ _MAY_IMPORT = {
     "__init__": {"checkpoints", "config", "models", "text"},  # the public names
     "choices": set(),
     "cli": {"quiet_tensorflow"},
-    "config": set(),
+    "config": {"families"},
+    "families": set(),
     "files": set(),
     "tensorflow_errors": set(),
     "losses": set(),
@@ -41,7 +42,7 @@ _MAY_IMPORT = {
     "models": {"layers", "config", "losses", "metrics"},
     "tuning": {"layers", "models", "config"},
     "tasks": {"text", "data", "models", "losses", "metrics", "evaluation", "config"},
-    "checkpoints": {"models", "tasks", "tuning", "text", "config"},
+    "checkpoints": {"models", "tasks", "tuning", "text", "config", "families"},
     "training": {
         "text",
         "data",

@@ -67,13 +67,17 @@ class DirectoryHeads:
         A log line says which of the others start fresh and which heads are left out.
 
         Raises:
-          ValueError: a head is not made for this encoder, or config.json contradicts itself.
+          ValueError: a head is not made for this encoder or could not be stored with it, or
+            config.json contradicts itself.
         """
         try:
             kinds = huggingface_config.stored_heads(self._values, self._source, strict=False)
         except ValueError as error:
             raise ValueError(f"{self._path / 'config.json'}: {error}") from error
         equal = []
+        # A head of the caller's own making may be trained, though not be stored here.
+        known = [head.kind for head in wanted if head.kind in huggingface.KNOWN_HEADS]
+        huggingface.check_heads(self._config.family, known)
         for head in wanted:
             if head.hidden_size != self._config.hidden_size:
                 raise ValueError(
@@ -100,11 +104,15 @@ class DirectoryHeads:
             stored = self._make(head.kind)
         except (ValueError, TypeError) as error:
             return str(error)
-        labels = getattr(stored, "labels", [])
-        return "" if labels == getattr(head, "labels", []) else f"labels {listed(labels)}"
+        labels, layer = getattr(stored, "labels", []), getattr(stored, "hidden_activation", None)
+        if labels != getattr(head, "labels", []):
+            return f"labels {listed(labels)}"
+        if layer != getattr(head, "hidden_activation", None):
+            return f"hidden_activation {layer!r}"
+        return ""
 
     def _make(self, kind: str) -> Head:
-        name = "classifier.bias"
+        name = self._source.table.heads[kind][-1].theirs[0]  # the bias of the logits
         shape = self._source.shape(name) if name in self._source.names else ()
         return huggingface_config.make_head(
             kind,

@@ -1,110 +1,51 @@
-"""The names under which Hugging Face stores a BERT.
+"""Hugging Face's tensors, read and written by the family's table in huggingface_tables.py.
 
-The rename table, read in both directions. What config.json says of the heads is in
-huggingface_config.py. Source: the tensors that transformers 5 writes (`BertForPreTraining`, ...)
-and the older names that it still reads.
+What config.json says of the heads is in huggingface_config.py. Source: the tensors that
+transformers 5 writes (`BertForPreTraining`, ...) and the older names that it still reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_bert_suite.checkpoints import rename
-from keras_bert_suite.checkpoints.rename import TRANSPOSED, Rule, TensorSource
+from keras_bert_suite.checkpoints.huggingface_tables import TABLES, FamilyTable
+from keras_bert_suite.checkpoints.rename import Rule, TensorSource
+from keras_bert_suite.config import EncoderConfig
+from keras_bert_suite.families import HUGGINGFACE_KEYS, family_of
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.head import Head
 
-PREFIX = "bert."  # of the encoder's tensors, wherever there is a head
-
-
-def _dense(ours: str, *theirs: str) -> tuple[Rule, Rule]:
-    return (
-        Rule(f"{ours}.kernel", tuple(f"{name}.weight" for name in theirs), TRANSPOSED),
-        Rule(f"{ours}.bias", tuple(f"{name}.bias" for name in theirs)),
-    )
-
-
-def _norm(ours: str, theirs: str) -> tuple[Rule, Rule]:
-    return (
-        Rule(f"{ours}.gamma", (f"{theirs}.weight",)),
-        Rule(f"{ours}.beta", (f"{theirs}.bias",)),
-    )
-
-
-def _embedding(ours: str, theirs: str) -> Rule:
-    return Rule(f"{ours}.embeddings", (f"{theirs}.weight",))
-
-
-_OURS, _THEIRS = "encoder.blocks.{layer}", "bert.encoder.layer.{layer}"
-
-ENCODER_RULES = (
-    _embedding("encoder.embeddings.token_embeddings", "bert.embeddings.word_embeddings"),
-    _embedding("encoder.embeddings.position_embeddings", "bert.embeddings.position_embeddings"),
-    _embedding("encoder.embeddings.segment_embeddings", "bert.embeddings.token_type_embeddings"),
-    *_norm("encoder.embeddings.layer_norm", "bert.embeddings.LayerNorm"),
-    *_dense(
-        f"{_OURS}.attention.query_key_value",
-        f"{_THEIRS}.attention.self.query",
-        f"{_THEIRS}.attention.self.key",
-        f"{_THEIRS}.attention.self.value",
-    ),
-    *_dense(f"{_OURS}.attention.output_dense", f"{_THEIRS}.attention.output.dense"),
-    *_norm(f"{_OURS}.attention_norm", f"{_THEIRS}.attention.output.LayerNorm"),
-    *_dense(f"{_OURS}.feed_forward.intermediate", f"{_THEIRS}.intermediate.dense"),
-    *_dense(f"{_OURS}.feed_forward.output_dense", f"{_THEIRS}.output.dense"),
-    *_norm(f"{_OURS}.feed_forward_norm", f"{_THEIRS}.output.LayerNorm"),
-)
-# A rule set of its own: a model that transformers trained for masked tokens alone has no pooler.
-POOLER_RULES = _dense("encoder.pooler", "bert.pooler.dense")
-HEAD_RULES = {
-    "mlm": (
-        Rule("mlm.bias", ("cls.predictions.bias",)),
-        *_dense("mlm.transform", "cls.predictions.transform.dense"),
-        *_norm("mlm.layer_norm", "cls.predictions.transform.LayerNorm"),
-    ),
-    "nsp": _dense("nsp.classifier", "cls.seq_relationship"),
-    "classification": _dense("classification.classifier", "classifier"),
-}
-# Heads that were trained on the pooled output: they mean nothing without the file's pooler.
-POOLED_HEADS = ("nsp", "classification")
-# Tensors that repeat another: our heads share the variable. A file may store both, if equal.
-TIES = {
-    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
-    "cls.predictions.decoder.bias": "cls.predictions.bias",
-}
+KNOWN_HEADS = frozenset(kind for table in TABLES.values() for kind in table.heads)
 # Not weights: 0, 1, 2, ... stored by older releases.
-IGNORED = ("bert.embeddings.position_ids",)
-
+_IGNORED = "embeddings.position_ids"
 # Endings of the first releases (and of google-bert/bert-base-uncased to this day) -> today's.
 _OLD_ENDINGS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-_ENCODER_PARTS = ("embeddings.", "encoder.", "pooler.")
-
-# config.json's key, and the tensor and axis that must have the same size.
-_SIZES = (
-    ("vocab_size", "bert.embeddings.word_embeddings.weight", 0),
-    ("hidden_size", "bert.embeddings.word_embeddings.weight", 1),
-    ("max_position_embeddings", "bert.embeddings.position_embeddings.weight", 0),
-    ("type_vocab_size", "bert.embeddings.token_type_embeddings.weight", 0),
-    ("intermediate_size", "bert.encoder.layer.0.intermediate.dense.weight", 0),
-)
+# The encoder's parts, which an encoder stored alone has without the family's prefix.
+_ENCODER_PARTS = ("embeddings.", "embeddings_project.", "encoder.", "transformer.", "pooler.")
 
 
 class CurrentNames:
     """A tensor source under today's names: "bert." before the encoder's, weight and bias in norms.
 
+    Args:
+      source: the tensors under the names in the file.
+      family: the encoder's family, which gives the prefix.
+
     Raises:
       ValueError: two tensors of the source have the same name today.
     """
 
-    def __init__(self, source: TensorSource):
+    def __init__(self, source: TensorSource, family: str = "bert"):
+        self.table = TABLES[family]
         self.path = source.path
         self._source = source
         self._stored: dict[str, str] = {}
         for name in sorted(source.names):
-            today = _current_name(name)
+            today = _current_name(name, self.table.prefix)
             if today in self._stored:
                 raise ValueError(
                     f"{self.path}: {self._stored[today]!r} and {name!r} are two names of one "
@@ -123,11 +64,11 @@ class CurrentNames:
         return self._source.read(self._stored[name])
 
 
-def _current_name(name: str) -> str:
+def _current_name(name: str, prefix: str) -> str:
     for old, new in _OLD_ENDINGS.items():
         if name.endswith(old):
             name = name.removesuffix(old) + new
-    return PREFIX + name if name.startswith(_ENCODER_PARTS) else name
+    return prefix + name if name.startswith(_ENCODER_PARTS) else name
 
 
 def check_sizes(values: Mapping[str, Any], num_layers: int, source: TensorSource) -> None:
@@ -141,7 +82,8 @@ def check_sizes(values: Mapping[str, Any], num_layers: int, source: TensorSource
     Raises:
       ValueError: a tensor is missing or has another size; names the key and the tensor.
     """
-    for key, name, axis in _SIZES:
+    table = TABLES[family_of(values)]
+    for key, name, axis in table.sizes:
         if name not in source.names:
             raise ValueError(f"{source.path}: tensor {name!r} is missing")
         shape = tuple(source.shape(name))
@@ -150,47 +92,76 @@ def check_sizes(values: Mapping[str, Any], num_layers: int, source: TensorSource
                 f"{source.path}: tensor {name!r} has the shape {list(shape)}, but config.json says "
                 f"{key}={values[key]}. One of the two files belongs to another model"
             )
-    stem = f"{PREFIX}encoder.layer."
+    if table.layers is None:
+        return
+    stem = table.layers
     layered = [name.removeprefix(stem) for name in source.names if name.startswith(stem)]
     numbers = {name.split(".")[0] for name in layered}
     if len(numbers) != num_layers:
         raise ValueError(
             f"{source.path}: holds {len(numbers)} layers, but config.json says "
-            f"num_hidden_layers={num_layers}. One of the two files belongs to another model"
+            f"{_layers_key(values)}={num_layers}. One of the two files belongs to another model"
         )
 
 
-def has_head(source: TensorSource, kind: str) -> bool:
+def _layers_key(values: Mapping[str, Any]) -> str:
+    return HUGGINGFACE_KEYS[family_of(values)]["num_layers"]
+
+
+def has_head(source: TensorSource, kind: str, table: FamilyTable) -> bool:
     """Returns whether any tensor of the head is there; the source is under today's names."""
-    return any(name in source.names for rule in HEAD_RULES[kind] for name in rule.theirs)
+    return any(name in source.names for rule in table.heads[kind] for name in rule.theirs)
+
+
+def with_pooler_as_stored(
+    config: EncoderConfig, source: CurrentNames, heads: Sequence[Head] | None
+) -> EncoderConfig:
+    """Returns the configuration with the pooler that the model shall have; config.json has no key.
+
+    It has one where the file does or a head reads it. A caller's heads that leave it alone (token
+    labels, spans) need none, as in transformers; continued pre-training keeps it.
+
+    Args:
+      config: read from config.json.
+      source: the tensors.
+      heads: those that the caller asks for; None for all of the file, () for the encoder alone.
+    """
+    if not source.table.pooler:
+        return config
+    needed = any(head.uses_pooler for head in heads or ())
+    spared = bool(heads) and not any(head.kind == "mlm" for head in heads or ())
+    return config.replace(use_pooler=needed or (_has_pooler(source) and not spared))
 
 
 def read_weights(source: CurrentNames, encoder: Encoder, heads: Mapping[str, Head]) -> bool:
     """Fills the encoder and the heads.
 
     Args:
-      source: the tensors; those of heads that are not asked for are left alone.
+      source: the tensors; those of heads that are not asked for, and a pooler that the encoder does
+        not have, are left alone.
       encoder, heads: built; `heads` by kind.
 
     Returns:
-      Whether the file holds a pooler. Without one the encoder's stays as it was initialised, which
-      is an error if a head was trained on it.
+      Whether the encoder's pooler, if it has one, was in the file. Otherwise it stays as it was
+      initialised, which is an error if a head was trained on it.
 
     Raises:
       ValueError: names or shapes do not fit, tied tensors differ, a value is not finite.
     """
+    table = source.table
     bindings = _bind(encoder, heads)
-    pooler = [name for rule in POOLER_RULES for name in rule.theirs]
-    has_pooler = any(name in source.names for name in pooler)
-    if not has_pooler and not any(kind in POOLED_HEADS for kind in heads):
-        bindings = [binding for binding in bindings if binding.rule not in POOLER_RULES]
+    pooler = _names(table.pooler)
+    fresh = encoder.pooler is not None and not _has_pooler(source)
+    if fresh and not any(head.uses_pooler for head in heads.values()):
+        bindings = [binding for binding in bindings if binding.rule not in table.pooler]
     wanted = {name for binding in bindings for name in binding.rule.theirs}
-    other_heads = {name for name in source.names if not name.startswith(PREFIX)} - wanted
-    rename.check(bindings, source, aside={*IGNORED, *other_heads})
+    other_heads = {name for name in source.names if not name.startswith(table.prefix)} - wanted
+    aside = {table.prefix + _IGNORED, *other_heads}
+    rename.check(bindings, source, aside=aside if encoder.pooler is not None else aside | pooler)
     if "mlm" in heads:
-        rename.check_tied(source, TIES)
+        rename.check_tied(source, table.ties)
     rename.read(bindings, source)
-    return has_pooler
+    return not fresh
 
 
 def write_weights(encoder: Encoder, heads: Mapping[str, Head]) -> dict[str, np.ndarray]:
@@ -198,20 +169,59 @@ def write_weights(encoder: Encoder, heads: Mapping[str, Head]) -> dict[str, np.n
     tensors = rename.write(_bind(encoder, heads))
     if heads:
         return tensors
-    return {name.removeprefix(PREFIX): value for name, value in tensors.items()}
+    prefix = TABLES[encoder.config.family].prefix
+    return {name.removeprefix(prefix): value for name, value in tensors.items()}
 
 
-def surplus_tensors(source: TensorSource, kinds: Iterable[str]) -> list[str]:
+def check_heads(family: str, kinds: Collection[str]) -> None:
+    """Refuses heads that Hugging Face has no place for.
+
+    Raises:
+      ValueError: a head that the family does not have, or two heads with tensors of one name.
+    """
+    table = TABLES[family]
+    seen: dict[str, str] = {}
+    for kind in kinds:
+        if kind not in table.heads:
+            raise ValueError(
+                f"A head must be one of {', '.join(table.heads)} to be saved with an encoder of "
+                f"the family {family!r}. Received: {kind!r}"
+            )
+        for name in sorted(_names(table.heads[kind])):
+            if name in seen:
+                raise ValueError(
+                    "A model directory holds one head for each name of Hugging Face's tensors. "
+                    f"Received: {seen[name]!r} and {kind!r}, which both are {name!r}"
+                )
+            seen[name] = kind
+
+
+def surplus_tensors(source: CurrentNames, kinds: Collection[str]) -> list[str]:
     """Returns the names that belong neither to the encoder nor to heads of these kinds."""
-    known = {name for kind in kinds for rule in HEAD_RULES[kind] for name in rule.theirs}
+    table = source.table
+    known = {name for kind in kinds for name in _names(table.heads[kind])}
     if "mlm" in kinds:
-        known.update(TIES)
-    return sorted(n for n in source.names if not n.startswith(PREFIX) and n not in known)
+        known.update(table.ties)
+    return sorted(n for n in source.names if not n.startswith(table.prefix) and n not in known)
+
+
+def _has_pooler(source: CurrentNames) -> bool:
+    return any(name in source.names for name in _names(source.table.pooler))
+
+
+def _names(rules: Iterable[Rule]) -> set[str]:
+    return {name for rule in rules for name in rule.theirs}
 
 
 def _bind(encoder: Encoder, heads: Mapping[str, Head]) -> list[rename.Binding]:
-    rules = [*ENCODER_RULES, *POOLER_RULES]
+    check_heads(encoder.config.family, heads)
+    table = TABLES[encoder.config.family]
+    rules = [*table.encoder]
+    if encoder.config.embedding_size is not None:
+        rules += table.projection
+    if encoder.pooler is not None:
+        rules += table.pooler
     for kind in heads:
-        rules += HEAD_RULES[kind]
-    rules = rename.expand(rules, num_layers=encoder.config.num_layers)
+        rules += table.heads[kind]
+    rules = rename.expand(rules, num_layers=len(encoder.blocks))
     return rename.bind(rules, {"encoder": encoder, **heads})

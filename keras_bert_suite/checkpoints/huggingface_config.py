@@ -1,7 +1,7 @@
-"""What Hugging Face's config.json says of a BERT's heads: architectures, labels, dropout.
+"""What Hugging Face's config.json says of a model's heads: architectures, labels, dropout.
 
 The encoder's own keys are read and written by `EncoderConfig`. Source: transformers 5,
-`PretrainedConfig` and `BertConfig`.
+`PretrainedConfig`, `BertConfig`, `DistilBertConfig`, ...
 """
 
 from __future__ import annotations
@@ -9,41 +9,55 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keras_bert_suite.checkpoints.huggingface import HEAD_RULES, has_head
+from keras_bert_suite.checkpoints.huggingface import check_heads, has_head
+from keras_bert_suite.checkpoints.huggingface_tables import TABLES
 from keras_bert_suite.checkpoints.rename import TensorSource
 from keras_bert_suite.config import EncoderConfig
+from keras_bert_suite.families import family_of
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.head import Head
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
+from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_question import SpanQuestionHead
+from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
 OWN_KEY = "keras_bert_suite"  # what Hugging Face has no key for stands under this one
 
-_ARCHITECTURES = {
-    "BertModel": (),
-    "BertForPreTraining": ("mlm", "nsp"),
-    "BertForMaskedLM": ("mlm",),
-    "BertForNextSentencePrediction": ("nsp",),
-    "BertForSequenceClassification": ("classification",),
+_HEADS: dict[str, type[Head]] = {
+    head.kind: head
+    for head in (
+        MaskedLMHead,
+        NextSentenceHead,
+        SentenceOrderHead,
+        ReplacedTokenHead,
+        ClassificationHead,
+        TokenLabelingHead,
+        SpanQuestionHead,
+    )
 }
-# Whether these tensors belong to a sequence classifier only `architectures` can tell: transformers
+_LABELLED = ("classification", "labeling")  # heads whose classes `id2label` names
+# Whether these tensors belong to a sequence classifier, only `architectures` can tell: transformers
 # uses the same names for token classification and multiple choice.
-_AMBIGUOUS = ("classification",)
+_AMBIGUOUS = ("classification", "labeling")
 # What a head may be without changing a number it computes from given weights.
 _NOT_STORED = ("name", "trainable", "dtype", "initializer_range")
 
 
-def architecture_of(kinds: Iterable[str]) -> str:
+def architecture_of(kinds: Iterable[str], family: str = "bert") -> str:
     """Returns the name of transformers' class for a set of heads.
 
     A set that it has no class for gets the class of its last head; to transformers the other heads
     are surplus tensors, and we know them by the list under "keras_bert_suite".
     """
     kinds = tuple(kinds)
-    for name, heads in _ARCHITECTURES.items():
+    classes = TABLES[family].classes
+    for name, heads in classes.items():
         if set(heads) == set(kinds):
             return name
-    return next(name for name, heads in _ARCHITECTURES.items() if heads == kinds[-1:])
+    own = [name for name, heads in classes.items() if heads == kinds[-1:]]
+    return (own or [name for name, heads in classes.items() if kinds[-1] in heads])[0]
 
 
 def stored_heads(values: Mapping[str, Any], source: TensorSource, *, strict: bool) -> list[str]:
@@ -61,29 +75,31 @@ def stored_heads(values: Mapping[str, Any], source: TensorSource, *, strict: boo
     Raises:
       ValueError: an unknown architecture or head, or the two lists contradict each other.
     """
+    family = family_of(values)
+    table = TABLES[family]
     named = values.get("architectures") or []
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise ValueError(f"`architectures` must be a list of names. Received: {named!r}")
-    unknown = [name for name in named if name not in _ARCHITECTURES]
+    unknown = [name for name in named if name not in table.classes]
     if unknown and strict:
         raise ValueError(
-            f"`architectures` must be of {', '.join(_ARCHITECTURES)}. Received: {unknown[0]}. "
+            f"`architectures` must be of {', '.join(table.classes)}. Received: {unknown[0]}. "
             "Load its encoder alone, or give the heads that it shall have"
         )
     if not isinstance(values.get(OWN_KEY, {}), dict):
         raise ValueError(f'"{OWN_KEY}" must be an object. Received: {values[OWN_KEY]!r}')
     ours = values.get(OWN_KEY, {}).get("heads")
     if ours is None:
-        found = [kind for name in named for kind in _ARCHITECTURES.get(name, ())]
-        found += [k for k in HEAD_RULES if k not in _AMBIGUOUS and has_head(source, k)]
+        found = [kind for name in named for kind in table.classes.get(name, ())]
+        found += [k for k in table.heads if k not in _AMBIGUOUS and has_head(source, k, table)]
         return list(dict.fromkeys(found))
     if not isinstance(ours, list) or not all(isinstance(head, dict) for head in ours):
         raise ValueError(f'"heads" under "{OWN_KEY}" must be a list of objects. Received: {ours!r}')
     kinds = [head.get("kind") for head in ours]
     for kind in kinds:
-        if kind not in HEAD_RULES:
-            raise ValueError(f"A head must be one of {', '.join(HEAD_RULES)}. Received: {kind!r}")
-    if named != [architecture_of(kinds)]:
+        if kind not in table.heads:
+            raise ValueError(f"A head must be one of {', '.join(table.heads)}. Received: {kind!r}")
+    if named != [architecture_of(kinds, family)]:
         raise ValueError(
             f'`architectures` {named} contradicts the heads {kinds} under "{OWN_KEY}". '
             f'If another program wrote this model, remove "{OWN_KEY}" from config.json'
@@ -102,7 +118,7 @@ def make_head(
     """Returns a fresh head as config.json describes it.
 
     Args:
-      kind: a key of HEAD_RULES.
+      kind: a head of the encoder's family.
       config: the encoder's.
       values: config.json.
       dtype: Keras dtype policy.
@@ -111,23 +127,18 @@ def make_head(
     Raises:
       ValueError: the labels are not numbered 0, 1, 2, ... or are no alternatives of each other.
     """
-    if kind == "mlm":
-        return MaskedLMHead.for_encoder(config, dtype=dtype)
-    if kind == "nsp":
-        return NextSentenceHead.for_encoder(config, dtype=dtype)
+    options: dict[str, Any] = {}
+    if kind in _LABELLED:
+        options["labels"] = _labels(values, num_labels)
+    key = TABLES[config.family].dropout_keys.get(kind)
+    if key is not None and values.get(key) is not None:
+        options["dropout"] = values[key]
     problem = values.get("problem_type")
-    if problem not in (None, "single_label_classification"):
+    if kind == "classification" and problem not in (None, "single_label_classification"):
         raise ValueError(
             f"`problem_type` must be 'single_label_classification'. Received: {problem!r}"
         )
-    dropout = values.get("classifier_dropout")
-    return ClassificationHead(
-        labels=_labels(values, num_labels),
-        hidden_size=config.hidden_size,
-        dropout=config.hidden_dropout if dropout is None else dropout,
-        initializer_range=config.initializer_range,
-        dtype=dtype,
-    )
+    return _HEADS[kind].for_encoder(config, dtype=dtype, **options)
 
 
 def _labels(values: Mapping[str, Any], num_labels: int | None) -> list[str]:
@@ -159,17 +170,22 @@ def describe(config: EncoderConfig, heads: Mapping[str, Head], *, dtype: str) ->
       ValueError: a head has a setting that config.json has no key for, so that reading would make
         another head of it.
     """
-    for kind in heads:
-        if kind not in HEAD_RULES:
-            raise ValueError(
-                f"A head must be one of {', '.join(HEAD_RULES)} to be saved. Received: {kind!r}"
-            )
-    values = {"architectures": [architecture_of(heads)], **config.to_huggingface(), "dtype": dtype}
-    for head in heads.values():
-        if isinstance(head, ClassificationHead):
+    check_heads(config.family, heads)
+    if all(kind in heads for kind in _LABELLED):
+        raise ValueError(
+            f"A model directory holds one of the heads {', '.join(_LABELLED)}, since config.json "
+            "has one list of labels. Received: both"
+        )
+    table = TABLES[config.family]
+    architecture = architecture_of(heads, config.family)
+    values = {"architectures": [architecture], **config.to_huggingface(), "dtype": dtype}
+    for kind, head in heads.items():
+        if kind in _LABELLED:
             values["id2label"] = {str(index): label for index, label in enumerate(head.labels)}
             values["label2id"] = {label: index for index, label in enumerate(head.labels)}
-            values["classifier_dropout"] = head.dropout_rate
+        if kind in table.dropout_keys:
+            values[table.dropout_keys[kind]] = head.dropout_rate
+        if kind == "classification":
             values["problem_type"] = "single_label_classification"
     values[OWN_KEY] = {"heads": [{"kind": kind} for kind in heads]}
     for kind, head in heads.items():

@@ -117,7 +117,7 @@ def load_model(
     for lost in found.left_out:
         _log.warning("%s: left out: %s", path, lost)
     with found.tensors() as file:
-        source = CurrentNames(file)
+        source = CurrentNames(file, config.family)
         huggingface.check_sizes(config.to_huggingface(), config.num_layers, source)
         directory_heads = DirectoryHeads(path, config, values, source, dtype=dtype)
         if heads is None:
@@ -126,6 +126,7 @@ def load_model(
         else:
             wanted = list(heads)
             filled = directory_heads.equal_to(wanted)
+        config = huggingface.with_pooler_as_stored(config, source, heads)
         with without_values() as unfilled:
             model = BertModel(Encoder(config, dtype=dtype), wanted, dtype=dtype)
         if not huggingface.read_weights(source, model.encoder, {h.kind: h for h in filled}):

@@ -45,6 +45,7 @@ class BertModel(ExactModel):
         encoded["token_embedding_table"] = tf.convert_to_tensor(
             self.encoder.embeddings.token_embeddings.embeddings.value
         )
+        encoded["padding_mask"] = self.encoder.padding_mask(batch)
         outputs = {}
         for head in self.heads.values():
             outputs.update(head(encoded, batch, training=training))

@@ -1,4 +1,4 @@
-"""The BERT encoder as a Keras model."""
+"""The encoder as a Keras model: BERT and its relatives, told apart by their configuration alone."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ class Encoder(keras.Model):
         self.config = config
         self.embeddings = Embeddings(
             vocab_size=config.vocab_size,
-            max_positions=config.max_positions,
+            max_positions=config.max_positions + config.position_offset,
             num_segments=config.num_segments,
             hidden_size=config.hidden_size,
+            embedding_size=config.embedding_size,
             dropout=config.hidden_dropout,
             layer_norm_epsilon=config.layer_norm_epsilon,
             initializer_range=config.initializer_range,
@@ -59,22 +60,28 @@ class Encoder(keras.Model):
                 dtype=self.dtype_policy,
                 name=f"block_{index}",
             )
-            for index in range(config.num_layers)
+            for index in range(1 if config.share_layers else config.num_layers)
         ]
-        self.pooler = keras.layers.Dense(
-            config.hidden_size,
+        self.pooler = self._make_pooler() if config.use_pooler else None
+        self.build()
+
+    def _make_pooler(self):
+        return keras.layers.Dense(
+            self.config.hidden_size,
             activation="tanh",
-            kernel_initializer=keras.initializers.TruncatedNormal(stddev=config.initializer_range),
+            kernel_initializer=keras.initializers.TruncatedNormal(
+                stddev=self.config.initializer_range
+            ),
             dtype=self.dtype_policy,
             name="pooler",
         )
-        self.build()
 
     def build(self, input_shape=None):
         self.embeddings.build()
         for block in self.blocks:
             block.build()
-        self.pooler.build((None, self.config.hidden_size))
+        if self.pooler is not None:
+            self.pooler.build((None, self.config.hidden_size))
 
     def call(self, batch, training=None, return_all_hidden_states=False):
         """Returns the encoded batch.
@@ -82,14 +89,15 @@ class Encoder(keras.Model):
         Args:
           batch: dict of int32 [batch, length]: `token_ids` in [0, vocab_size); `padding_mask`, 1 =
             real token (default: wherever token_ids is not the padding id); `segment_ids` in [0,
-            num_segments) (default 0); `position_ids` in [0, max_positions) (default 0, 1, 2, ... in
-            each row). Other keys are left alone.
+            num_segments) (default 0; not read where there is one segment or none); `position_ids`
+            in [0, max_positions) (default 0, 1, 2, ... in each row). Other keys are left alone.
           training: bool; True applies dropout.
           return_all_hidden_states: bool; True adds every layer's output.
 
         Returns:
           dict: `sequence_output` [batch, length, hidden], zeros in the padding; `pooled_output`
-          [batch, hidden], a dense layer and tanh on the first position; on request
+          [batch, hidden], a dense layer and tanh on the first position, or, without a pooler, the
+          first position itself; on request
           `all_hidden_states`, a tuple of num_layers + 1 tensors like sequence_output, the
           embeddings first. In the compute dtype. A row of padding alone gives finite numbers.
 
@@ -101,17 +109,19 @@ class Encoder(keras.Model):
         tokens_TH = self.embeddings(
             layout.to_stream(token_ids),
             layout.to_stream(self._position_ids(batch, layout)),
-            layout.to_stream(batch.get("segment_ids", tf.zeros_like(token_ids))),
+            self._segment_stream(batch, layout),
             training=training,
         )
         hidden_states = [tokens_TH]
-        for block in self.blocks:
+        for index in range(self.config.num_layers):
+            block = self.blocks[0 if self.config.share_layers else index]
             tokens_TH = block(tokens_TH, layout=layout, training=training)
             hidden_states.append(tokens_TH)
         sequence_BSH = self._padded(tokens_TH, layout)
+        first_BH = sequence_BSH[:, 0]
         outputs = {
             "sequence_output": sequence_BSH,
-            "pooled_output": self.pooler(sequence_BSH[:, 0]),
+            "pooled_output": first_BH if self.pooler is None else self.pooler(first_BH),
         }
         if return_all_hidden_states:
             outputs["all_hidden_states"] = tuple(self._padded(x, layout) for x in hidden_states)
@@ -136,15 +146,32 @@ class Encoder(keras.Model):
                 f"A row holds at most max_positions={self.config.max_positions} tokens. "
                 f"Received rows of {length}; truncate them or take a model with more positions."
             )
-        padding_mask = batch.get("padding_mask")
-        if padding_mask is None:
-            padding_mask = tf.cast(token_ids != self.config.pad_token_id, tf.int32)
-        return token_ids, tf.cast(padding_mask, tf.int32)
+        return token_ids, self.padding_mask(batch)
+
+    def padding_mask(self, batch):
+        """Returns the batch's `padding_mask`, or one that is 0 at the padding id; int32."""
+        if batch.get("padding_mask") is None:
+            return tf.cast(batch["token_ids"] != self.config.pad_token_id, tf.int32)
+        return tf.cast(batch["padding_mask"], tf.int32)
 
     def _position_ids(self, batch, layout):
+        """Rows of the position table, [batch, length].
+
+        The offset is added to the column, holes in the mask or not. transformers counts RoBERTa's
+        real tokens instead; the two differ in rows that are padded elsewhere than at the end.
+        """
+        offset = self.config.position_offset
         if "position_ids" in batch:
-            return batch["position_ids"]
-        return tf.broadcast_to(tf.range(layout.length)[None, :], [layout.batch_size, layout.length])
+            return batch["position_ids"] + offset if offset else batch["position_ids"]
+        columns = tf.range(offset, layout.length + offset) if offset else tf.range(layout.length)
+        return tf.broadcast_to(columns[None, :], [layout.batch_size, layout.length])
+
+    def _segment_stream(self, batch, layout):
+        # With one segment there is nothing to choose, and tokenizers of such families may number
+        # the second text 1 all the same.
+        if self.config.num_segments < 2 or "segment_ids" not in batch:
+            return None
+        return layout.to_stream(batch["segment_ids"])
 
     def _padded(self, tokens_TH, layout):
         padded_BSH = layout.to_padded(tokens_TH)

@@ -16,6 +16,10 @@ from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
+from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_question import SpanQuestionHead
+from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
 CONFIG = EncoderConfig(
     vocab_size=11,
@@ -26,13 +30,17 @@ CONFIG = EncoderConfig(
     max_positions=8,
 )
 LABELS = ["no", "yes", "perhaps"]
+_HEADS = (MaskedLMHead, NextSentenceHead, SentenceOrderHead, ReplacedTokenHead, SpanQuestionHead)
+_LABELLED = (ClassificationHead, TokenLabelingHead)
 
 
 def make_head(kind, *, config=CONFIG, labels=LABELS, dtype=None):
     """Returns a fresh head for the tiny encoder."""
-    if kind == "classification":
-        return ClassificationHead.for_encoder(config, labels=labels, dtype=dtype)
-    return {"mlm": MaskedLMHead, "nsp": NextSentenceHead}[kind].for_encoder(config, dtype=dtype)
+    for head in _LABELLED:
+        if head.kind == kind:
+            return head.for_encoder(config, labels=labels, dtype=dtype)
+    (head,) = [head for head in _HEADS if head.kind == kind]
+    return head.for_encoder(config, dtype=dtype)
 
 
 def make_model(*kinds, config=CONFIG, dtype=None, seed=0):

@@ -61,9 +61,7 @@ def test_a_head_of_another_width(tiny, tmp_path):
 def test_an_architecture_without_a_head_of_ours(tiny, tmp_path):
     model = tiny.make_model("classification")
     save_model(model, tmp_path / "m")
-    tiny.edit_config(
-        tmp_path / "m", architectures=["BertForTokenClassification"], keras_bert_suite=None
-    )
+    tiny.edit_config(tmp_path / "m", architectures=["BertForMultipleChoice"], keras_bert_suite=None)
     with pytest.raises(ValueError, match=r"config\.json: `architectures` must be of .*Load its"):
         load_model(tmp_path / "m")
     head = tiny.make_head("classification")  # the names of its tensors are the same
@@ -87,3 +85,16 @@ def test_a_stored_head_that_is_no_classification(tiny, tmp_path, caplog):
     load_model(tmp_path / "m", heads=[head])
     np.testing.assert_array_equal(head.classifier.kernel.numpy(), before)
     assert "its classification head is another (`problem_type` must be" in caplog.text
+
+
+def test_a_head_that_the_family_has_not(tiny, tmp_path):
+    save_model(tiny.make_model("mlm"), tmp_path / "m")
+    with pytest.raises(ValueError, match="encoder of the family 'bert'. Received: 'sop'"):
+        load_model(tmp_path / "m", heads=[tiny.make_head("sop")])
+
+
+def test_two_heads_with_one_name(tiny, tmp_path):
+    save_model(tiny.make_model("mlm"), tmp_path / "m")
+    heads = [tiny.make_head("classification"), tiny.make_head("labeling")]
+    with pytest.raises(ValueError, match="'classification' and 'labeling', .* 'classifier.bias'"):
+        load_model(tmp_path / "m", heads=heads)

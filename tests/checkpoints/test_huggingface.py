@@ -7,6 +7,7 @@ import pytest
 
 from keras_bert_suite.checkpoints import huggingface
 from keras_bert_suite.checkpoints.huggingface import CurrentNames
+from keras_bert_suite.checkpoints.huggingface_tables import TABLES
 
 # What transformers 5.23 stores for a BertForPreTraining of one layer, shapes for the tiny encoder.
 _ENCODER = {
@@ -44,7 +45,10 @@ _HEADS = {
     },
     "nsp": {"cls.seq_relationship.weight": (2, 4), "cls.seq_relationship.bias": (2,)},
     "classification": {"classifier.weight": (3, 4), "classifier.bias": (3,)},
+    "labeling": {"classifier.weight": (3, 4), "classifier.bias": (3,)},
+    "qa": {"qa_outputs.weight": (2, 4), "qa_outputs.bias": (2,)},
 }
+_TIES = TABLES["bert"].ties
 
 
 class _Memory:
@@ -77,7 +81,16 @@ def _assert_same(model, other, tiny):
 
 
 @pytest.mark.parametrize(
-    "kinds", [("mlm", "nsp"), ("mlm",), ("nsp",), ("classification",), ("mlm", "classification")]
+    "kinds",
+    [
+        ("mlm", "nsp"),
+        ("mlm",),
+        ("nsp",),
+        ("classification",),
+        ("mlm", "classification"),
+        ("labeling",),
+        ("qa",),
+    ],
 )
 def test_names_and_shapes_literally(tiny, kinds):
     expected = dict(_ENCODER)
@@ -153,8 +166,8 @@ def test_known_extra_tensors(tiny):
 def test_untied_weights_are_refused(tiny, name):
     model = tiny.make_model("mlm")
     tensors = _written(model)
-    tensors[name] = tensors[huggingface.TIES[name]] + 1
-    with pytest.raises(ValueError, match=f"'{name}' must equal '{huggingface.TIES[name]}'"):
+    tensors[name] = tensors[_TIES[name]] + 1
+    with pytest.raises(ValueError, match=f"'{name}' must equal '{_TIES[name]}'"):
         _read(tensors, model)
 
 
@@ -193,7 +206,7 @@ def test_sizes_are_compared_before_a_model_is_made(tiny):
     source = CurrentNames(_Memory(_written(tiny.make_model())))
     values = tiny.CONFIG.to_huggingface()
     huggingface.check_sizes(values, 1, source)
-    for key, name, axis in huggingface._SIZES:
+    for key, name, axis in TABLES["bert"].sizes:
         wrong = {**values, key: 10**12}
         shape = list(source.shape(name))
         with pytest.raises(ValueError) as error:

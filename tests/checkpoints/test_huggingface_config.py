@@ -6,6 +6,7 @@ import pytest
 
 from keras_bert_suite.checkpoints import huggingface_config
 from keras_bert_suite.checkpoints.huggingface_config import make_head, stored_heads
+from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 
 
@@ -29,6 +30,8 @@ _MLM, _NSP, _CLASSIFIER = "cls.predictions.bias", "cls.seq_relationship.bias", "
         (["nsp"], "BertForNextSentencePrediction"),
         (["classification"], "BertForSequenceClassification"),
         (["mlm", "classification"], "BertForSequenceClassification"),
+        (["labeling"], "BertForTokenClassification"),
+        (["qa"], "BertForQuestionAnswering"),
     ],
 )
 def test_architecture(kinds, name):
@@ -53,6 +56,30 @@ def test_heads_of_a_foreign_directory(architectures, names, kinds):
     assert stored_heads(values, _Names(*names), strict=True) == kinds
 
 
+@pytest.mark.parametrize(
+    "family, kinds, name",
+    [
+        ("roberta", ["classification"], "RobertaForSequenceClassification"),
+        ("albert", ["mlm", "sop"], "AlbertForPreTraining"),
+        ("albert", ["sop"], "AlbertForPreTraining"),  # transformers has no class for it alone
+        ("distilbert", ["qa"], "DistilBertForQuestionAnswering"),
+        ("electra", ["rtd"], "ElectraForPreTraining"),
+        ("electra", [], "ElectraModel"),
+    ],
+)
+def test_architectures_of_the_families(family, kinds, name):
+    assert huggingface_config.architecture_of(kinds, family) == name
+    foreign = {"model_type": family, "architectures": [name]}
+    stored = stored_heads(foreign, _Names(), strict=True)
+    assert set(kinds) <= set(stored)
+
+
+def test_an_architecture_of_another_family():
+    values = {"model_type": "roberta", "architectures": ["BertForMaskedLM"]}
+    with pytest.raises(ValueError, match="must be of RobertaModel, .*Received: BertForMaskedLM"):
+        stored_heads(values, _Names(), strict=True)
+
+
 def test_heads_of_our_directory():
     values = {
         "architectures": ["BertForSequenceClassification"],
@@ -62,8 +89,8 @@ def test_heads_of_our_directory():
 
 
 def test_an_architecture_that_we_have_no_head_for():
-    values = {"architectures": ["BertForTokenClassification"]}
-    with pytest.raises(ValueError, match="`architectures` must be of .*BertForTokenClassification"):
+    values = {"architectures": ["BertForMultipleChoice"]}
+    with pytest.raises(ValueError, match="`architectures` must be of .*BertForMultipleChoice"):
         stored_heads(values, _Names("classifier.bias"), strict=True)
     assert stored_heads(values, _Names("classifier.bias"), strict=False) == []
 
@@ -160,6 +187,52 @@ def test_a_head_that_config_json_cannot_say(tiny):
 
 def test_a_head_without_a_table(tiny):
     with pytest.raises(
-        ValueError, match="must be one of mlm, nsp, classification to be saved.*'sbo'"
+        ValueError, match="one of mlm, nsp, classification, labeling, qa to be saved.*'sbo'"
     ):
         huggingface_config.describe(tiny.CONFIG, {"sbo": object()}, dtype="float32")
+
+
+def test_labels_stand_once_in_config_json(tiny):
+    config = EncoderConfig.from_name("roberta-base", hidden_size=4, num_heads=2)
+    heads = {
+        kind: tiny.make_head(kind, config=config, labels=["a", "b"])
+        for kind in ("classification", "labeling")
+    }
+    with pytest.raises(ValueError, match="has one list of labels. Received: both"):
+        huggingface_config.describe(config, heads, dtype="float32")
+
+
+def test_a_head_that_the_family_does_not_have(tiny):
+    config = EncoderConfig.from_name("roberta-base", hidden_size=4, num_heads=2)
+    heads = {"nsp": tiny.make_head("nsp", config=config)}
+    with pytest.raises(ValueError, match="saved with an encoder of the family 'roberta'. .*'nsp'"):
+        huggingface_config.describe(config, heads, dtype="float32")
+
+
+# Where each family keeps the dropout of its heads, and what an absent key means.
+@pytest.mark.parametrize(
+    "family, kind, key, default",
+    [
+        ("roberta", "classification", "classifier_dropout", 0.3),
+        ("electra", "labeling", "classifier_dropout", 0.3),
+        ("albert", "classification", "classifier_dropout_prob", 0.1),
+        ("albert", "labeling", "classifier_dropout_prob", 0.1),
+        ("albert", "sop", "classifier_dropout_prob", 0.1),
+        ("distilbert", "classification", "seq_classif_dropout", 0.2),
+        ("distilbert", "labeling", None, 0.3),
+        ("distilbert", "qa", "qa_dropout", 0.1),
+        ("bert", "qa", None, 0.0),
+    ],
+)
+def test_dropouts_of_the_families(family, kind, key, default):
+    name = {"bert": "base", "albert": "albert-base-v2", "electra": "electra-small"}
+    config = EncoderConfig.from_name(
+        name.get(family, f"{family}-base"),
+        hidden_size=4,
+        num_heads=2,
+        vocab_size=9,
+        hidden_dropout=0.3,
+    )
+    assert make_head(kind, config, {}, num_labels=2).dropout_rate == default
+    if key is not None:
+        assert make_head(kind, config, {key: 0.4}, num_labels=2).dropout_rate == 0.4

@@ -182,7 +182,9 @@ def test_no_pooler_is_reported(tiny, tmp_path, caplog):
         del tensors["bert.pooler.dense.weight"], tensors["bert.pooler.dense.bias"]
 
     tiny.edit_tensors(tmp_path / "m", edit)
-    load_model(tmp_path / "m")
+    model = load_model(tmp_path / "m")
+    assert model.encoder.pooler is None and "pooler" not in caplog.text
+    load_model(tmp_path / "m", heads=[tiny.make_head("classification")])
     assert "no pooler in it; the encoder's starts fresh" in caplog.text
 
 

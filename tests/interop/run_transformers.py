@@ -2,10 +2,14 @@
 
     python run_transformers.py forward DIRECTORY CLASS INPUTS.npz OUTPUTS.npz
     python run_transformers.py make DIRECTORY CLASS CONFIG.json
+    python run_transformers.py make_all CASES.json
+    python run_transformers.py forward_all CASES.json
     python run_transformers.py tokenize DIRECTORY TEXTS.json IDS.json
     python run_transformers.py convert PYTORCH_MODEL.bin MODEL.safetensors
 
 `forward` prints the loading report as JSON: transformers' missing, unexpected and mismatched keys.
+The commands in `_all` do many cases in one process: CASES.json is a list of objects with the
+arguments `directory`, `class_name` and so on. `forward_all` saves each model again, in `again`.
 """
 
 import json
@@ -23,6 +27,8 @@ def forward(directory, class_name, inputs_path, outputs_path):
     model, report = cls.from_pretrained(directory, dtype=torch.float32, output_loading_info=True)
     model.eval()
     inputs = {name: torch.tensor(value) for name, value in np.load(inputs_path).items()}
+    if not getattr(model.config, "type_vocab_size", 0):
+        del inputs["token_type_ids"]
     with torch.no_grad():
         outputs = model(**inputs, output_hidden_states=True)
     arrays = {k: v.numpy() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
@@ -31,16 +37,32 @@ def forward(directory, class_name, inputs_path, outputs_path):
     id2label = {str(key): value for key, value in model.config.id2label.items()}
     keys = ("missing_keys", "unexpected_keys", "mismatched_keys")
     print(json.dumps({**{k: sorted(report[k]) for k in keys}, "id2label": id2label}))
+    return model
 
 
 def make(directory, class_name, config_path):
     with open(config_path, encoding="utf-8") as file:
-        config = transformers.BertConfig(**json.load(file))
+        config = transformers.AutoConfig.for_model(**json.load(file))
     torch.manual_seed(0)
     model = getattr(transformers, class_name)(config)
     for parameter in model.parameters():  # transformers starts biases at 0 and norms at 1
         torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(directory)
+
+
+def make_all(cases_path):
+    with open(cases_path, encoding="utf-8") as file:
+        for case in json.load(file):
+            make(case["directory"], case["class_name"], case["config_path"])
+
+
+def forward_all(cases_path):
+    with open(cases_path, encoding="utf-8") as file:
+        for case in json.load(file):
+            again = case.pop("again", None)
+            model = forward(**case)
+            if again is not None:
+                model.save_pretrained(again)
 
 
 def tokenize(directory, texts_path, ids_path):
@@ -68,4 +90,6 @@ def convert(source, target):
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (forward, make, tokenize, convert)}[sys.argv[1]](*sys.argv[2:])
+    {f.__name__: f for f in (forward, make, make_all, forward_all, tokenize, convert)}[sys.argv[1]](
+        *sys.argv[2:]
+    )

@@ -22,6 +22,35 @@ def test_keras_contract():
     )
 
 
+def test_keras_contract_of_the_factorised_form_without_segments():
+    layer = Embeddings(
+        vocab_size=9, max_positions=5, num_segments=0, hidden_size=6, embedding_size=4, dropout=0.1
+    )
+    ids = tf.constant([3, 8, 0])
+    check_layer(layer, lambda layer, training: layer(ids, tf.range(3), training=training))
+
+
+def test_the_projection_stands_behind_the_norm():
+    layer = Embeddings(
+        vocab_size=2, max_positions=1, num_segments=0, hidden_size=1, embedding_size=2
+    )
+    layer.build()
+    layer.token_embeddings.embeddings.assign([[0, 0], [5, 1]])
+    layer.position_embeddings.embeddings.assign([[0, 0]])
+    layer.projection.kernel.assign([[3], [1]])
+    layer.projection.bias.assign([10])
+    # [5, 1] is normalised to [1, -1]; 3 - 1 + 10 = 12
+    np.testing.assert_allclose(layer(tf.constant([1]), tf.constant([0])), [[12.0]], atol=1e-5)
+
+
+def test_without_segment_ids_every_token_is_in_the_first_segment():
+    layer = Embeddings(vocab_size=3, max_positions=2, num_segments=2, hidden_size=4)
+    layer.build()
+    ids, positions = tf.constant([1, 2]), tf.constant([0, 1])
+    zeros = tf.zeros_like(ids)
+    np.testing.assert_array_equal(layer(ids, positions), layer(ids, positions, zeros))
+
+
 def test_three_tables_are_summed_and_normalised():
     layer = Embeddings(vocab_size=2, max_positions=2, num_segments=2, hidden_size=2)
     layer.build()

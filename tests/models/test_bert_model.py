@@ -9,6 +9,8 @@ from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.span_question import SpanQuestionHead
+from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
 _CONFIG = EncoderConfig(
     vocab_size=40,
@@ -150,6 +152,26 @@ def test_targets_may_come_as_a_tensor_with_weights():
         features, 1 - labels, sample_weight=weights, verbose=0, return_dict=True
     )
     assert results["label_accuracy"] == 0.0
+
+
+def test_tags_and_spans_are_learnt_in_a_plain_fit():
+    batch = _batch()
+    features = {key: batch[key] for key in ("token_ids", "padding_mask")}
+    positions = np.arange(8, dtype="int32") % 4
+    targets = {
+        "tag_ids": batch["token_ids"] % 2,
+        "start_positions": positions // 2,
+        "end_positions": positions,
+    }
+    heads = [
+        TokenLabelingHead.for_encoder(_CONFIG, labels=["even", "odd"]),
+        SpanQuestionHead.for_encoder(_CONFIG),
+    ]
+    model = BertModel(Encoder(_CONFIG), heads)
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(features, targets, batch_size=8, epochs=40, verbose=0).history
+    assert history["tag_accuracy"][-1] > 0.95
+    assert history["start_accuracy"][-1] == history["end_accuracy"][-1] == 1.0
 
 
 def test_one_tensor_of_targets_for_two_heads_is_refused():

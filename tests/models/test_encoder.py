@@ -54,6 +54,50 @@ def test_equals_bert_in_numpy(encoder):
     np.testing.assert_allclose(outputs["pooled_output"], pool(encoder, expected), atol=1e-5)
 
 
+_FAMILIES = {
+    "roberta": {"num_segments": 1, "pad_token_id": 1, "layer_norm_epsilon": 1e-5},
+    "albert": {"embedding_size": 8, "share_layers": True, "activation": "gelu_tanh"},
+    "distilbert": {"num_segments": 0, "use_pooler": False},
+    "electra": {"embedding_size": 8, "use_pooler": False},
+}
+
+
+@pytest.mark.parametrize("family", _FAMILIES)
+def test_every_family_equals_numpy(family, tmp_path):
+    config = _CONFIG.replace(family=family, **_FAMILIES[family])
+    encoder = Encoder(config)
+    for variable in encoder.weights:
+        variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
+    assert len(encoder.blocks) == (1 if family == "albert" else 3)
+    batch = _batch(_MASKS)
+    outputs = encoder(batch, return_all_hidden_states=True)
+    segment_ids = batch["segment_ids"] * (config.num_segments > 1)  # one segment: not read
+    expected = encode(encoder, batch["token_ids"], segment_ids, batch["padding_mask"])
+    real = batch["padding_mask"] > 0
+    for ours, theirs in zip(outputs["all_hidden_states"], expected, strict=True):
+        np.testing.assert_allclose(ours.numpy()[real], theirs[real], atol=1e-5)
+    np.testing.assert_allclose(outputs["pooled_output"], pool(encoder, expected), atol=1e-5)
+
+    given = {**batch, "position_ids": np.tile(np.arange(9, dtype="int32"), (3, 1))}
+    np.testing.assert_array_equal(encoder(given)["sequence_output"], outputs["sequence_output"])
+    encoder.save(tmp_path / "encoder.keras")
+    again = keras.models.load_model(tmp_path / "encoder.keras")
+    assert again.config == config
+    np.testing.assert_array_equal(again(batch)["sequence_output"], outputs["sequence_output"])
+
+
+def test_every_weight_of_a_shared_block_and_a_projection_is_trained():
+    config = _CONFIG.replace(family="albert", **_FAMILIES["albert"])
+    encoder = Encoder(config)
+    batch = _batch(_MASKS)
+    with tf.GradientTape() as tape:
+        outputs = encoder(batch, training=True)
+        loss = tf.reduce_sum(outputs["sequence_output"] ** 2)
+        loss += tf.reduce_sum(outputs["pooled_output"] ** 2)
+    gradients = tape.gradient(loss, [v.value for v in encoder.trainable_variables])
+    assert all(gradient is not None for gradient in gradients)
+
+
 def test_what_stands_in_the_padding_changes_nothing(encoder):
     batch = _batch(_MASKS)
     other = {**batch, "token_ids": np.where(batch["padding_mask"] > 0, batch["token_ids"], 49)}

@@ -27,18 +27,30 @@ def gelu(x):
     return x * 0.5 * (1 + _erf(x / math.sqrt(2)))
 
 
+def gelu_tanh(x):
+    return x * 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+ACTIVATIONS = {"gelu": gelu, "gelu_tanh": gelu_tanh}
+
+
 def encode(encoder, token_ids, segment_ids, padding_mask):
     """Returns all layers' hidden states, float64 [batch, length, hidden], padding included."""
     config, embeddings = encoder.config, encoder.embeddings
     x = array(embeddings.token_embeddings.embeddings)[token_ids]
-    x = x + array(embeddings.position_embeddings.embeddings)[np.arange(token_ids.shape[1])][None]
-    x = x + array(embeddings.segment_embeddings.embeddings)[segment_ids]
+    positions = np.arange(token_ids.shape[1]) + config.position_offset
+    x = x + array(embeddings.position_embeddings.embeddings)[positions][None]
+    if config.num_segments:
+        x = x + array(embeddings.segment_embeddings.embeddings)[segment_ids]
     x = layer_norm(x, embeddings.layer_norm, config.layer_norm_epsilon)
+    if config.embedding_size is not None:
+        x = dense(x, embeddings.projection)
     states = [x]
-    for block in encoder.blocks:
+    for index in range(config.num_layers):
+        block = encoder.blocks[0 if config.share_layers else index]
         attended = dense(attention(x, block.attention, padding_mask), block.attention.output_dense)
         x = layer_norm(x + attended, block.attention_norm, config.layer_norm_epsilon)
-        forward = gelu(dense(x, block.feed_forward.intermediate))
+        forward = ACTIVATIONS[config.activation](dense(x, block.feed_forward.intermediate))
         forward = dense(forward, block.feed_forward.output_dense)
         x = layer_norm(x + forward, block.feed_forward_norm, config.layer_norm_epsilon)
         states.append(x)
@@ -61,4 +73,5 @@ def attention(x, layer, padding_mask):
 
 
 def pool(encoder, states):
-    return np.tanh(dense(states[-1][:, 0], encoder.pooler))
+    first = states[-1][:, 0]
+    return first if encoder.pooler is None else np.tanh(dense(first, encoder.pooler))

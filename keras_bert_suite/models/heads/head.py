@@ -20,13 +20,15 @@ class Head(keras.layers.Layer):
     terms: tuple[str, ...]  # names of the loss terms
     metric_names: tuple[str, ...]  # names of the metrics
     target_key: str  # key of the targets in the batch
+    uses_pooler: bool = True  # whether it reads the pooled output
 
     def call(self, encoded, batch, training=None):
         """Returns a dict of named float32 logits.
 
         Args:
           encoded: dict with `sequence_output` [batch, length, hidden], `pooled_output` [batch,
-            hidden] and `token_embedding_table` [vocab, hidden].
+            hidden], `padding_mask` int32 [batch, length] and `token_embedding_table` [vocab,
+            embedding size].
           batch: the dict that was encoded.
           training: bool.
         """
@@ -53,3 +55,24 @@ def example_weights(batch, labels):
     if "example_weights" in batch:
         return tf.cast(batch["example_weights"], tf.float32)
     return tf.ones(tf.shape(labels), tf.float32)
+
+
+def token_weights(batch, *, targets, weights=None):
+    """Returns float32 [batch, length]: how much each token's target counts.
+
+    The batch's `weights`, or else its padding mask, or else ones; times `example_weights`.
+
+    Args:
+      batch: dict with the targets.
+      targets, weights: keys of the batch.
+    """
+    shape = tf.shape(batch[targets])
+    if weights in batch:
+        values = tf.cast(batch[weights], tf.float32)
+    elif "padding_mask" in batch:
+        values = tf.cast(batch["padding_mask"], tf.float32)
+    else:
+        values = tf.ones(shape, tf.float32)
+    if "example_weights" in batch:
+        values *= tf.cast(batch["example_weights"], tf.float32)[:, None]
+    return values

@@ -10,6 +10,10 @@ from keras_bert_suite.losses import masked_lm_loss
 from keras_bert_suite.metrics import sparse_accuracy
 from keras_bert_suite.models.heads.head import Head
 
+# transformers computes the exact GELU in these families' heads whatever the encoder's activation
+# (`RobertaLMHead`, `ElectraGeneratorPredictions`).
+_ALWAYS_GELU = ("roberta", "electra")
+
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class MaskedLMHead(Head):
@@ -19,6 +23,7 @@ class MaskedLMHead(Head):
 
     Args:
       vocab_size, hidden_size, activation, layer_norm_epsilon, initializer_range: the encoder's.
+      embedding_size: width of the embedding table and of what precedes it; None takes hidden_size.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, section 3.1; google-research/bert
       run_pretraining.py `get_masked_lm_output`.
@@ -28,12 +33,14 @@ class MaskedLMHead(Head):
     terms = ("mlm",)
     metric_names = ("mlm_accuracy",)
     target_key = "prediction_ids"
+    uses_pooler = False
 
     def __init__(
         self,
         *,
         vocab_size,
         hidden_size,
+        embedding_size=None,
         activation="gelu",
         layer_norm_epsilon=1e-12,
         initializer_range=0.02,
@@ -43,11 +50,12 @@ class MaskedLMHead(Head):
         super().__init__(name=name, **kwargs)
         self.vocab_size = vocab_size
         self.hidden_size = hidden_size
+        self.embedding_size = embedding_size
         self.activation = activation
         self.layer_norm_epsilon = layer_norm_epsilon
         self.initializer_range = initializer_range
         self.transform = keras.layers.Dense(
-            hidden_size,
+            embedding_size or hidden_size,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),
             dtype=self.dtype_policy,
             name="transform",
@@ -60,11 +68,12 @@ class MaskedLMHead(Head):
 
     @classmethod
     def for_encoder(cls, config, **kwargs):
-        """Returns a fresh head for an EncoderConfig."""
+        """Returns a fresh head for an EncoderConfig, such as its family has."""
         return cls(
             vocab_size=config.vocab_size,
             hidden_size=config.hidden_size,
-            activation=config.activation,
+            embedding_size=config.embedding_size,
+            activation="gelu" if config.family in _ALWAYS_GELU else config.activation,
             layer_norm_epsilon=config.layer_norm_epsilon,
             initializer_range=config.initializer_range,
             **kwargs,
@@ -72,7 +81,7 @@ class MaskedLMHead(Head):
 
     def build(self, input_shape=None):
         self.transform.build((None, self.hidden_size))
-        self.layer_norm.build((None, self.hidden_size))
+        self.layer_norm.build((None, self.embedding_size or self.hidden_size))
         self.bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias")
 
     def call(self, encoded, batch, training=None):
@@ -84,10 +93,10 @@ class MaskedLMHead(Head):
         hidden_BPH = encoded["sequence_output"]
         if "prediction_positions" in batch:
             hidden_BPH = tf.gather(hidden_BPH, batch["prediction_positions"], batch_dims=1)
-        hidden_BPH = self.layer_norm(self._activate(self.transform(hidden_BPH)))
-        table_VH = tf.cast(encoded["token_embedding_table"], self.compute_dtype)
-        flat_NH = tf.reshape(hidden_BPH, [-1, self.hidden_size])
-        logits_NV = tf.cast(tf.matmul(flat_NH, table_VH, transpose_b=True), tf.float32)
+        words_BPE = self.layer_norm(self._activate(self.transform(hidden_BPH)))
+        table_VE = tf.cast(encoded["token_embedding_table"], self.compute_dtype)
+        flat_NE = tf.reshape(words_BPE, [-1, self.embedding_size or self.hidden_size])
+        logits_NV = tf.cast(tf.matmul(flat_NE, table_VE, transpose_b=True), tf.float32)
         logits_NV += tf.cast(self.bias, tf.float32)
         shape = tf.concat([tf.shape(hidden_BPH)[:2], [self.vocab_size]], 0)
         logits_BPV = tf.reshape(logits_NV, shape)
@@ -123,6 +132,7 @@ class MaskedLMHead(Head):
             **super().get_config(),
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden_size,
+            "embedding_size": self.embedding_size,
             "activation": self.activation,
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,

@@ -46,5 +46,5 @@ class NextSentenceHead(RowClassifier):
 
     def get_config(self):
         config = super().get_config()
-        del config["dropout"]
+        del config["dropout"], config["hidden_activation"], config["input_dropout"]
         return config

@@ -7,6 +7,10 @@ from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
+from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_question import PADDING_LOGIT, SpanQuestionHead
+from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
 _CONFIG = EncoderConfig(vocab_size=7, hidden_size=4, num_layers=1, num_heads=1, intermediate_size=4)
 
@@ -16,6 +20,7 @@ def encoded():
     return {
         "sequence_output": tf.random.normal([2, 3, 4]),
         "pooled_output": tf.random.normal([2, 4]),
+        "padding_mask": tf.constant([[1, 1, 1], [1, 1, 0]]),
         "token_embedding_table": tf.random.normal([7, 4]),
     }
 
@@ -25,6 +30,11 @@ def _heads():
         MaskedLMHead.for_encoder(_CONFIG),
         NextSentenceHead.for_encoder(_CONFIG),
         ClassificationHead.for_encoder(_CONFIG, labels=["no", "yes", "maybe"]),
+        ClassificationHead(labels=["no", "yes", "maybe"], hidden_size=4, hidden_activation="tanh"),
+        SentenceOrderHead.for_encoder(_CONFIG),
+        ReplacedTokenHead.for_encoder(_CONFIG),
+        TokenLabelingHead.for_encoder(_CONFIG, labels=["O", "B", "I"]),
+        SpanQuestionHead.for_encoder(_CONFIG),
     ]
 
 
@@ -34,6 +44,12 @@ _TARGETS = {
     "prediction_weights": tf.constant([[1.0, 1.0], [1.0, 0.0]]),
     "next_sentence_labels": tf.constant([0, 1]),
     "label_ids": tf.constant([2, 0]),
+    "sentence_order_labels": tf.constant([1, 0]),
+    "replaced_labels": tf.constant([[0, 1, 0], [1, 0, 0]]),
+    "tag_ids": tf.constant([[0, 1, 2], [0, 2, 0]]),
+    "tag_weights": tf.constant([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]),
+    "start_positions": tf.constant([0, 1]),
+    "end_positions": tf.constant([2, 1]),
     "example_weights": tf.constant([1.0, 0.0]),
 }
 
@@ -107,3 +123,117 @@ def test_only_rows_with_weight_count(encoded):
 def test_labels_must_be_two_and_differ(labels, message):
     with pytest.raises(ValueError, match=message):
         ClassificationHead(labels=labels, hidden_size=4)
+    with pytest.raises(ValueError, match=message):
+        TokenLabelingHead(labels=labels, hidden_size=4)
+
+
+def test_which_heads_read_the_pooled_output(encoded):
+    without = {key: value for key, value in encoded.items() if key != "pooled_output"}
+    for head in _heads():
+        if head.uses_pooler:
+            with pytest.raises(KeyError, match="pooled_output"):
+                head(without, {})
+        else:
+            head(without, {})
+
+
+def test_a_hidden_layer_takes_the_place_of_the_pooler(encoded):
+    head = ClassificationHead(labels=["a", "b"], hidden_size=4, hidden_activation="relu")
+    assert not head.uses_pooler and ClassificationHead(labels=["a", "b"], hidden_size=4).uses_pooler
+    first = encoded["sequence_output"].numpy()[:, 0]
+    hidden = np.maximum(first @ head.hidden.kernel.numpy(), 0)
+    expected = hidden @ head.classifier.kernel.numpy()
+    logits = head(encoded, {})["label_logits"]
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("family", "activation", "dropout", "input_dropout"),
+    [
+        ("roberta-base", "tanh", 0.3, 0.3),
+        ("albert-base-v2", None, 0.1, 0.0),
+        ("distilbert-base", "relu", 0.2, 0.0),
+        ("electra-small", "gelu", 0.3, 0.3),
+    ],
+)
+def test_classifiers_of_the_families(family, activation, dropout, input_dropout):
+    config = EncoderConfig.from_name(family, hidden_dropout=0.3, vocab_size=9)
+    head = ClassificationHead.for_encoder(config, labels=["a", "b"])
+    assert head.hidden_activation == activation
+    assert (head.dropout_rate, head.input_dropout_rate) == (dropout, input_dropout)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden_activation": "mish"}, "`hidden_activation` must be one of tanh, gelu.*'mish'"),
+        ({"input_dropout": 0.1}, "needs `hidden_activation`. Received: input_dropout=0.1"),
+    ],
+)
+def test_a_hidden_layer_that_is_none(options, message):
+    with pytest.raises(ValueError, match=message):
+        ClassificationHead(labels=["a", "b"], hidden_size=4, **options)
+
+
+def test_a_factorised_table_takes_words_of_its_width(encoded):
+    """ALBERT: the transform leads from 4 back to the table's 2."""
+    table = tf.random.normal([7, 2])
+    head = MaskedLMHead(vocab_size=7, hidden_size=4, embedding_size=2, activation="relu")
+    hidden = encoded["sequence_output"].numpy()[0, 2] @ head.transform.kernel.numpy()
+    hidden = np.maximum(hidden, 0)
+    hidden = (hidden - hidden.mean()) / np.sqrt(hidden.var() + 1e-12)
+    logits = head({**encoded, "token_embedding_table": table}, {})["mlm_logits"]
+    np.testing.assert_allclose(logits[0, 2], table.numpy() @ hidden, atol=1e-4)
+
+
+def test_tags_count_by_their_weights(encoded):
+    head = TokenLabelingHead.for_encoder(_CONFIG, labels=["O", "B", "I"])
+    probabilities = [[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]]
+    outputs = {"tag_logits": tf.math.log(probabilities)}
+    batch = {"tag_ids": tf.constant([[0, 0, 2]]), "padding_mask": tf.constant([[1, 1, 0]])}
+    total, weight = head.loss_terms(outputs, batch)["tag"]  # the padding does not count
+    np.testing.assert_allclose([total, weight], [-np.log(0.5) - np.log(0.1), 2.0], rtol=1e-6)
+    weighted = {**batch, "tag_weights": tf.constant([[0.0, 0.0, 1.0]])}
+    total, weight = head.loss_terms(outputs, weighted)["tag"]
+    np.testing.assert_allclose([total, weight], [-np.log(0.6), 1.0], rtol=1e-6)
+    hits, weight = head.metric_terms(outputs, batch)["tag_accuracy"]
+    assert (float(hits), float(weight)) == (1.0, 2.0)
+    filler = {**batch, "example_weights": tf.constant([0.0])}
+    assert float(head.loss_weights(filler)["tag"]) == 0.0
+
+
+def test_an_answer_never_lies_in_the_padding(encoded):
+    head = SpanQuestionHead.for_encoder(_CONFIG)
+    head.classifier.bias.assign([1000.0, 1000.0])
+    outputs = head(encoded, {})
+    for logits in outputs.values():
+        assert logits.numpy()[1, 2] == PADDING_LOGIT
+        assert (logits.numpy()[encoded["padding_mask"].numpy() > 0] > 900).all()
+
+
+def test_the_loss_of_a_span_is_the_mean_of_its_ends():
+    head = SpanQuestionHead(hidden_size=4)
+    outputs = {
+        "start_logits": tf.math.log([[0.5, 0.25, 0.25]]),
+        "end_logits": tf.math.log([[0.1, 0.1, 0.8]]),
+    }
+    batch = {"start_positions": tf.constant([1]), "end_positions": tf.constant([2])}
+    total, weight = head.loss_terms(outputs, batch)["qa"]
+    expected = -(np.log(0.25) + np.log(0.8)) / 2
+    np.testing.assert_allclose([total, weight], [expected, 1.0], rtol=1e-6)
+    metrics = head.metric_terms(outputs, batch)
+    assert [float(metrics[f"{side}_accuracy"][0]) for side in ("start", "end")] == [0.0, 1.0]
+    assert head.loss_terms(outputs, {"start_positions": tf.constant([1])}) == {}
+
+
+def test_replaced_tokens_by_hand():
+    head = ReplacedTokenHead.for_encoder(_CONFIG)
+    outputs = {"replaced_logits": tf.constant([[np.log(3.0), np.log(3.0), 5.0]], tf.float32)}
+    batch = {
+        "replaced_labels": tf.constant([[1, 0, 0]]),
+        "padding_mask": tf.constant([[1, 1, 0]]),
+    }
+    total, weight = head.loss_terms(outputs, batch)["rtd"]  # p = 3/4
+    np.testing.assert_allclose([total, weight], [-np.log(0.75) - np.log(0.25), 2.0], rtol=1e-5)
+    hits, _ = head.metric_terms(outputs, batch)["rtd_accuracy"]
+    assert float(hits) == 1.0
