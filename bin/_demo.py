@@ -148,7 +148,7 @@ def _computes_bfloat16() -> bool:
 
 def _make_data(runner: Steps, directory: Path) -> dict:
     data = directory / "data"
-    runner.run("data from docstrings", "make_demo_data", output_dir=data)
+    runner.run("data from docstrings", "make_demo_data", train_rows=500, output_dir=data)
     runner.run(
         "vocabulary",
         "make_vocabulary",
@@ -203,9 +203,9 @@ def _finetune(runner: Steps, directory: Path) -> dict:
             from_scratch=[True] if scratch else [],
             train_file=rows / "train.tsv",
             dev_file=rows / "dev.tsv",
-            epochs=8,
+            epochs=10,
             learning_rate=3e-4,
-            batch_size=32,
+            batch_size=16,
             output_dir=model,
         )
         runner.run(
