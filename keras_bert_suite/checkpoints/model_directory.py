@@ -225,8 +225,9 @@ def _write_directory(target: Path, fill: Callable[[Path], None], *, stale: Seque
     staged = target / ".saving"
     with atomic_directory(staged) as folder:
         fill(folder)
-    for name in sorted(os.listdir(staged), key=lambda name: (name == CONFIG_FILE, name)):
+    written = sorted(os.listdir(staged), key=lambda name: (name == CONFIG_FILE, name))
+    for name in written:
         os.replace(staged / name, target / name)
-    for name in stale:
+    for name in set(stale) - set(written):
         (target / name).unlink(missing_ok=True)
     staged.rmdir()

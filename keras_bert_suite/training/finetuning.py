@@ -112,7 +112,8 @@ def finetune(
         settings=settings.to_compare(),
     )
     say(
-        f"{num_steps:,} steps of {settings.batch_size} examples ({_counted(settings.epochs, 'epoch')}); "
+        f"{num_steps:,} steps of {settings.batch_size} examples "
+        f"({_counted(settings.epochs, 'epoch')}); "
         f"{sum(math.prod(v.shape) for v in model.trainable_variables):,} weights learn"
     )
     training = trainer.run()
