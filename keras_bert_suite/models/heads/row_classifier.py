@@ -21,9 +21,9 @@ class RowClassifier(Classifier):
 
     output_key: str  # key of the logits
 
-    @property
-    def uses_pooler(self) -> bool:
-        return self.hidden is None
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.uses_pooler = self.hidden is None
 
     def call(self, encoded, batch, training=None):
         """Returns {output_key: float32 [batch, num_classes]}."""
