@@ -13,6 +13,7 @@ from keras_bert_suite.checkpoints.surgery import (
     resize_positions,
     weight_value,
 )
+from keras_bert_suite.config import EncoderConfig
 
 
 def _positions(model):
@@ -116,3 +117,21 @@ def test_unknown_words_for_a_choice(tiny):
         resize_positions(tiny.make_model(), 9, method="stretch")
     with pytest.raises(ValueError, match="`max_positions` must be a positive integer"):
         resize_positions(tiny.make_model(), 0)
+
+
+@pytest.mark.parametrize("name", ["roberta-base", "albert-base-v2", "distilbert-base"])
+def test_other_families(tiny, name):
+    """RoBERTa counts its positions behind unused rows, ALBERT has one block for all layers."""
+    sizes = {"hidden_size": 4, "num_layers": 3, "num_heads": 2, "intermediate_size": 6}
+    embedding = {"embedding_size": 2} if name.startswith("albert") else {}
+    config = EncoderConfig.from_name(name, vocab_size=11, max_positions=5, **sizes, **embedding)
+    model = tiny.make_model("mlm", config=config)
+    batch = {key: tiny.batch()[key] for key in ("token_ids", "padding_mask")}
+    longer = resize_positions(model, 9)
+    np.testing.assert_array_equal(longer(batch)["mlm_logits"], model(batch)["mlm_logits"])
+    offset = config.position_offset
+    old, new = weight_value(_positions(model)), weight_value(_positions(longer))
+    np.testing.assert_array_equal(new, [*old, *old[offset : offset + 4]])
+    states = model.encoder(batch, return_all_hidden_states=True)["all_hidden_states"]
+    output = keep_layers(model, 2).encoder(batch)["sequence_output"]
+    np.testing.assert_array_equal(output, states[2])
