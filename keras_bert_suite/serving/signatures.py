@@ -179,7 +179,8 @@ class Signatures:
                 "token_ids, segment_ids and padding_mask must have the same shape",
             ),
             _require_range(token_ids, "token_ids", config.vocab_size),
-            _require_range(segment_ids, "segment_ids", config.num_segments),
+            # A model without segment embeddings takes zeros, which it does not read.
+            _require_range(segment_ids, "segment_ids", max(config.num_segments, 1)),
             _require_range(padding_mask, "padding_mask", 2),
         ]
         with tf.control_dependencies(checks):

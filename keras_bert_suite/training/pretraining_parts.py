@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from keras_bert_suite.checkpoints import huggingface
 from keras_bert_suite.checkpoints.model_directory import (
     load_model,
     load_tokenizer,
@@ -65,6 +66,8 @@ def encoder_config(settings: PretrainingSettings, tokenizer: Tokenizer) -> Encod
 
 def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> BertModel:
     """Gives the model with a head for each objective, compiled. Call it in the strategy's scope."""
+    # Before the training, not when the model is saved at its end.
+    huggingface.check_heads(config.family, settings.objectives)
     policy = policy_name(settings.precision)
     heads = [_HEADS[name].for_encoder(config, dtype=policy) for name in settings.objectives]
     if settings.init_from is not None:

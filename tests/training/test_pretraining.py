@@ -141,6 +141,14 @@ def test_refuses(corpus, tmp_path, changes, message):
     assert not (tmp_path / "none").exists()
 
 
+def test_refuses_an_objective_that_the_family_has_no_head_for(corpus, tmp_path):
+    roberta = {**tiny_corpus.ENCODER, "model_type": "roberta", "max_position_embeddings": 40}
+    (tmp_path / "encoder.json").write_text(json.dumps(roberta))
+    told = settings(corpus, encoder=str(tmp_path / "encoder.json"), output_dir=str(tmp_path / "o"))
+    with pytest.raises(ValueError, match="the family 'roberta'. Received: 'nsp'"):
+        pretrain(told)
+
+
 def test_refuses_records_of_another_tokenizer(corpus, tmp_path):
     words = [*tiny_corpus.VOCABULARY[:-1], "other"]
     from keras_bert_suite.text.tokenizer import Tokenizer

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_bert_suite as kbs
+from keras_bert_suite.serving.signatures import Signatures
+from keras_bert_suite.tasks.classification import Classification
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "electra", "albert"])
+def test_every_family_answers_tokens_as_the_model_does(family):
+    tokenizer = kbs.Tokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] the fox dog".split())
+    config = kbs.EncoderConfig.from_huggingface(
+        {
+            "model_type": family,
+            "vocab_size": 8,
+            "hidden_size": 8,
+            "dim": 8,
+            "embedding_size": 8,
+            "num_hidden_layers": 1,
+            "n_layers": 1,
+            "num_attention_heads": 2,
+            "n_heads": 2,
+            "intermediate_size": 8,
+            "hidden_dim": 8,
+            "max_position_embeddings": 16,
+            "pad_token_id": 0,
+        }
+    )
+    task = Classification(text_column="text", labels=("no", "yes"))
+    model = kbs.BertModel(kbs.Encoder(config), [task.head(config)])
+    signatures = Signatures(model, tokenizer=tokenizer, task=task, max_length=12).build()
+    batch = tokenizer(["the fox", "the dog dog"])
+    inputs = {name: tf.constant(value) for name, value in batch.items()}
+    logits = model(batch)["label_logits"]
+    answers = signatures["tokens"].compute(inputs)
+    np.testing.assert_allclose(answers["label_logits"], logits, atol=1e-5)
+    texts = {"text": tf.constant(["the fox", "the dog dog"])}
+    scores = signatures["serving_default"].compute(texts)["scores"]
+    np.testing.assert_allclose(scores, tf.nn.softmax(logits), atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="segment_ids must be in"):
+        wrong = {**inputs, "segment_ids": inputs["segment_ids"] + 5}
+        signatures["tokens"].compute(wrong)
