@@ -18,6 +18,7 @@ def corpus(tmp_path_factory):
 def pretrain(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "keras_bert_suite.bin.pretrain", *arguments],
+        cwd="/",  # the checkout, were it the working directory, would hide the installed package
         capture_output=True,
         text=True,
         timeout=200,
@@ -33,7 +34,9 @@ def test_help_reads_well_and_does_not_wait_for_tensorflow():
         "try:\n    pretrain.run()\n"
         "finally:\n    assert 'tensorflow' not in sys.modules\n"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd="/", capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("Pre-trains a BERT on token records")
     assert "--global_batch_size\n      Rows of an optimizer step" in run.stdout

@@ -26,6 +26,7 @@ def start(corpus, output, **changes):
     )
     return subprocess.Popen(
         [sys.executable, "-m", "keras_bert_suite.bin.pretrain", *tiny_corpus.flags_of(settings)],
+        cwd="/",  # the checkout, were it the working directory, would hide the installed package
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
