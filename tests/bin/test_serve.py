@@ -81,8 +81,8 @@ def test_from_ready_line_to_sigterm(start_server, contract_config, repository):
             try:
                 assert json.load(urllib.request.urlopen(request)) == {"predictions": [4.0]}
             except OSError as error:
-                # Refused at the door is fine, and so is a connection that the kernel had queued
-                # when the port closed: it is reset before the server sees it.
+                # Refused at the door is fine, and so is a connection that reached the kernel in
+                # the instant in which the port closed; an answer cut off is not.
                 errors.append(error)
                 return
 

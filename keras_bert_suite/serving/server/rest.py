@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+import select
 import socket
 import threading
 import time
@@ -147,6 +148,10 @@ class RestOptions:
     max_body_bytes: int
 
 
+# How long no request may be in work before the server takes it that all are answered.
+_QUIET_SECONDS = 0.25
+
+
 class RestServer:
     """The listening server; connections are accepted once it is started.
 
@@ -173,12 +178,23 @@ class RestServer:
 
     def stop(self, *, grace_seconds: float) -> None:
         """Accepts no more connections and waits for the requests in work, at most so long."""
-        deadline = time.monotonic() + grace_seconds
+        now = time.monotonic()
+        deadline, quiet_since = now + grace_seconds, now
         # On the server's own loop, which is busy with this socket otherwise.
-        self._server.trigger.pull_trigger(lambda: wasyncore.dispatcher.close(self._server))
-        while self._busy() and time.monotonic() < deadline:
+        self._server.trigger.pull_trigger(self._close_door)
+        # A connection that was let in may not have been read yet: the end of the work must last.
+        while now < deadline and now - quiet_since < _QUIET_SECONDS:
             time.sleep(0.02)
+            now = time.monotonic()
+            if self._busy():
+                quiet_since = now
         self._server.task_dispatcher.shutdown(timeout=0.5)
+
+    def _close_door(self) -> None:
+        # The kernel has completed the connections in its queue; their clients wait for answers.
+        while select.select([self._server.socket], [], [], 0)[0]:
+            self._server.handle_accept()
+        wasyncore.dispatcher.close(self._server)
 
     def _busy(self) -> bool:
         """Whether a request waits, is worked on, or its answer is still on the way."""
