@@ -6,7 +6,11 @@ are PyTorch's numbers; see PROVENANCE.md beside them.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pathlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -23,6 +27,13 @@ pytestmark = pytest.mark.slow
 
 _WHEEL = "rxnfp==0.1.0"  # 75 MB
 _MASK_ID = 14
+# The 600 rows of the classifier's reference: the file of remake_reactions.py, and how rxnfp splits
+# a reaction (its tokenization.py; Schwaller et al. 2019, arXiv:1811.02633).
+_REACTIONS_SHA256 = "cd6d86ec1fc4c05a683fd343edcab7d854d430e42431129842769d43a314e6e4"
+_ATOMS = re.compile(
+    r"\%\([0-9]{3}\)|\[[^\]]+]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\||\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?"
+    r"|>>?|\*|\$|\%[0-9]{2}|[0-9]"
+)
 _TOLERANCE = 1e-4  # measured: hidden states 5e-6, logits 2e-5
 
 
@@ -54,6 +65,19 @@ def pretraining(references):
 def masked_rows(references):
     """200 reactions: input_ids with masks, their positions, the ids that were there."""
     return json.loads((references / "masked200.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def reactions(kbs_data):
+    """The first 600 reactions of test1000.tsv, in $KBS_REACTIONS or beside the other data."""
+    beside = kbs_data / "reactions_uspto50k" / "test1000.tsv"
+    file = pathlib.Path(os.environ.get("KBS_REACTIONS", beside))
+    if not file.is_file():
+        pytest.skip(f"no {file}: make it with tests/interop/remake_reactions.py")
+    content = file.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == _REACTIONS_SHA256
+    lines = content.decode().splitlines()[1:601]
+    return [line.split("\t")[1] for line in lines]
 
 
 def _batch(reference):
@@ -157,6 +181,22 @@ def test_classifier(models, references, masked_rows):
     logits = np.concatenate(logits)
     np.testing.assert_allclose(logits[:64], reference["logits"], atol=_TOLERANCE)
     np.testing.assert_array_equal(logits.argmax(-1), reference["argmax600"][:200])
+
+
+def test_the_classifier_on_all_rows(models, references, reactions, masked_rows):
+    """The best of 50 classes on 600 reactions, from their text."""
+    reference = np.load(references / "reference_bert_ft_10k_25s.npz")
+    folder = models / "bert_ft_10k_25s"
+    vocabulary = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    id_of = {token: index for index, token in enumerate(vocabulary)}
+    tokens = [["[CLS]", *_ATOMS.findall(text), "[SEP]"] for text in reactions]
+    rows = [[id_of.get(token, id_of["[UNK]"]) for token in row] for row in tokens]
+    assert rows[:200] == [_unmasked(row) for row in masked_rows]
+    model = load_model(folder)
+    batches = [_padded(rows[start : start + 40]) for start in range(0, 600, 40)]
+    logits = np.concatenate([model(batch)["label_logits"] for batch in batches])
+    assert len(reference["argmax600"]) == 600
+    np.testing.assert_array_equal(logits.argmax(-1), reference["argmax600"])
 
 
 def test_an_encoder_without_prefix(models):
