@@ -1,11 +1,14 @@
-"""The optimizer of BERT: AdamW that decays matrices and leaves the rest alone."""
+"""The optimizers of BERT: AdamW and LAMB, which decay matrices and leave the rest alone."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from keras_bert_suite.training.precision import policy_name
-from keras_bert_suite.training.schedules import LinearWarmupDecay
+from keras_bert_suite.training.schedules import WarmupDecay
 
 # A component of the variable's name. Keras matches against the name that TensorFlow gives, which is
 # "gamma:0" on one device, "gamma/replica_1:0" on a second replica, and may hold a scope before it:
@@ -26,6 +29,54 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
         self.exclude_from_weight_decay(var_names=[_NOT_DECAYED])
 
 
+@keras.saving.register_keras_serializable(package="keras_bert_suite")
+class MatrixDecayLamb(keras.optimizers.Lamb):
+    """LAMB: Adam's direction plus decay, as long as the weights of each variable.
+
+        m = b1 m + (1 - b1) g                     v = b2 v + (1 - b2) g^2
+        u = m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon) + weight_decay w
+        w = w - rate |w| / |u| u                  (L2 norms over one variable; a ratio of 0 / x or
+                                                   x / 0 counts as 1)
+
+    LayerNorm's gamma and beta and biases take the plain step: no decay and a ratio of 1, as in
+    Google's and NVIDIA's code. Keras' own class applies the decay apart from `u`, before the norms
+    are taken, and scales every variable; only its state and its options are used here.
+
+    Source: You et al. 2019, arXiv:1904.00962, algorithm 2, with phi(z) = z.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.exclude_from_weight_decay(var_names=[_NOT_DECAYED])
+
+    def _apply_weight_decay(self, variables):
+        """Nothing: the decay is part of the update."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index], self._velocities[index]
+        gradient = tf.cast(gradient, variable.dtype)
+        rate = tf.cast(learning_rate, variable.dtype)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        self.assign_add(m, (gradient - m) * (1.0 - self.beta_1))
+        self.assign_add(v, (tf.square(gradient) - v) * (1.0 - self.beta_2))
+        mean = tf.convert_to_tensor(m) / (1.0 - self.beta_1**step)
+        square = tf.convert_to_tensor(v) / (1.0 - self.beta_2**step)
+        update = mean / (tf.sqrt(square) + self.epsilon)
+        if self._use_weight_decay(variable):
+            weight = tf.convert_to_tensor(variable)
+            if self.weight_decay:
+                update += self.weight_decay * weight
+            norms = tf.norm(weight), tf.norm(update)
+            both = tf.logical_and(norms[0] > 0, norms[1] > 0)
+            rate *= tf.where(both, tf.math.divide_no_nan(*norms), 1.0)
+        self.assign_sub(variable, rate * update)
+
+
+_OPTIMIZERS = {"adamw": MatrixDecayAdamW, "lamb": MatrixDecayLamb}
+OPTIMIZERS = tuple(_OPTIMIZERS)
+
+
 def make_optimizer(
     *,
     learning_rate: float,
@@ -34,8 +85,12 @@ def make_optimizer(
     weight_decay: float = 0.01,
     clip_norm: float | None = 1.0,
     precision: str = "float32",
+    optimizer: str = "adamw",
+    schedule: str = "linear",
+    schedule_power: float | None = None,
+    ema: float | None = None,
 ) -> keras.optimizers.Optimizer:
-    """Gives AdamW with warm-up, linear decay of the rate, decoupled weight decay and clipping.
+    """Gives AdamW or LAMB with warm-up, a falling rate, weight decay and clipping.
 
     Call it inside `strategy.scope()`. The model's `compile` makes the optimizer take gradients that
     are already summed over the replicas (models/exact_model.py), so the clipping sees their true
@@ -45,42 +100,81 @@ def make_optimizer(
       learning_rate: float > 0, the peak.
       num_steps: optimizer steps of the whole run; the rate ends at 0 there.
       warmup_steps: optimizer steps until the peak.
-      weight_decay: share of a weight lost per step at a rate of 1; not on LayerNorm's gamma and
-        beta and not on biases.
+      weight_decay: share of a weight lost per step at a rate of 1 (for LAMB before the scaling to
+        the weights' norm); not on LayerNorm's gamma and beta and not on biases.
       clip_norm: largest global L2 norm of the gradient; None or 0 switches clipping off.
       precision: "float16" wraps the optimizer in dynamic loss scaling (a step whose gradient is not
         finite is skipped and halves the scale).
+      optimizer: "adamw" or "lamb".
+      schedule: how the rate falls: "linear", "polynomial", "cosine" or "constant".
+      schedule_power: exponent of the polynomial; 0.5 by default.
+      ema: share in [0, 1) that a running average of the weights keeps of itself at each step;
+        `averaged_weights` (training/weight_average.py) puts it in the model. None: no average.
 
     Raises:
-      ValueError: a negative weight decay or clip norm, an unknown precision, or what
-        LinearWarmupDecay refuses.
+      ValueError: a number out of range, an unknown name, a power without a polynomial, or what
+        WarmupDecay refuses.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, A.2; Loshchilov & Hutter, arXiv:1711.05101;
-    epsilon 1e-6 from google-research/bert optimization.py.
+    You et al. 2019, arXiv:1904.00962; epsilon 1e-6 from google-research/bert optimization.py.
     """
     policy_name(precision)
+    _check(weight_decay, clip_norm, optimizer, ema)
+    if schedule_power is not None and schedule != "polynomial":
+        raise ValueError(
+            "schedule_power belongs to schedule=polynomial alone. Received: "
+            f"schedule_power={schedule_power} with schedule={schedule!r}."
+        )
+    power = {} if schedule_power is None else {"power": schedule_power}
+    average: dict[str, Any] = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
+    made = _OPTIMIZERS[optimizer](
+        WarmupDecay(
+            learning_rate,
+            num_steps=num_steps,
+            warmup_steps=warmup_steps,
+            decay=schedule,
+            **power,
+        ),
+        weight_decay=weight_decay,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-6,
+        global_clipnorm=clip_norm or None,
+        **average,
+    )
+    if precision == "float16":
+        return keras.optimizers.LossScaleOptimizer(made)
+    return made
+
+
+def _check(weight_decay, clip_norm, optimizer, ema) -> None:
     if weight_decay < 0:
         raise ValueError(f"weight_decay must not be negative. Received: {weight_decay}.")
     if clip_norm is not None and clip_norm < 0:
         raise ValueError(
             f"clip_norm must not be negative; 0 switches clipping off. Received: {clip_norm}."
         )
-    optimizer = MatrixDecayAdamW(
-        LinearWarmupDecay(learning_rate, num_steps=num_steps, warmup_steps=warmup_steps),
-        weight_decay=weight_decay,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-6,
-        global_clipnorm=clip_norm or None,
-    )
-    if precision == "float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(
+            f"optimizer must be one of {', '.join(OPTIMIZERS)}. Received: {optimizer!r}."
+        )
+    if ema is not None and not 0 <= ema < 1:
+        raise ValueError(
+            f"ema must be in [0, 1): the share that the average keeps of itself. Received: {ema}."
+        )
+
+
+def inner_optimizer(optimizer):
+    """Gives the optimizer that loss scaling wraps, or the optimizer itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def decayed_variables(optimizer, variables) -> list[str]:
-    """Gives the paths of those Keras `variables` that weight decay shrinks, in their order."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    """Gives the paths of those Keras `variables` that weight decay shrinks, in their order.
+
+    With LAMB these are also the ones whose step is scaled to their norm.
+    """
+    inner = inner_optimizer(optimizer)
     if not inner.weight_decay:
         return []
     # The TensorFlow variable, as the optimizer itself asks: its name differs from the Keras one's.

@@ -24,6 +24,7 @@ from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 from keras_bert_suite.training.settings import compared
 from keras_bert_suite.training.strategies import WorkerSum, is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer, TrainingResult
+from keras_bert_suite.training.weight_average import averaged_weights
 
 _KIND = "pretraining"
 
@@ -76,7 +77,7 @@ def pretrain(
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
         model = parts.compiled_model(settings, config)
-    evaluate = HeldOut(model, held_out) if held_out else None
+    evaluate = _evaluation_of(model, held_out) if held_out else None
     trainer = _trainer(settings, run_settings, model, source, strategy, evaluate)
     weights = sum(math.prod(v.shape) for v in model.trainable_variables)
     say(
@@ -88,7 +89,8 @@ def pretrain(
         return PretrainingOutcome(_interrupted_line(settings, result), None, result.exit_status)
     metrics = _metrics(result, source, evaluate, held_out)
     if is_chief(strategy):
-        save_model(model, settings.output_dir, tokenizer=tokenizer)
+        with averaged_weights(model):
+            save_model(model, settings.output_dir, tokenizer=tokenizer)
         write_json(settings.output_dir, "metrics.json", metrics)
         # Last: it tells that all the rest is there.
         write_json(settings.output_dir, "training.json", _training_record(run_settings, result))
@@ -102,6 +104,17 @@ def _held_out_batches(settings: PretrainingSettings, tokenizer: Tokenizer):
         return None
     source = parts.source_of(settings, tokenizer, files=settings.eval_data)
     return source.evaluation_batches(settings.eval_batch_size)
+
+
+def _evaluation_of(model, batches) -> Callable[..., dict[str, float]]:
+    """Evaluates what will be saved: the average of the weights, where there is one."""
+    held_out = HeldOut(model, batches)
+
+    def evaluate(step: int | None = None) -> dict[str, float]:
+        with averaged_weights(model):
+            return held_out(step)
+
+    return evaluate
 
 
 def _trainer(settings, run_settings, model, source, strategy, evaluate) -> Trainer:
@@ -169,7 +182,7 @@ def _metrics(result: TrainingResult, source, evaluate, held_out_batches) -> dict
     return metrics
 
 
-def _evaluation(result: TrainingResult, evaluate: HeldOut) -> dict[str, float]:
+def _evaluation(result: TrainingResult, evaluate: Callable[..., Any]) -> dict[str, float]:
     """The held-out numbers of the last step: those of the log, where it was due to evaluate."""
     last = result.history[-1]
     if last["kind"] == "eval" and last["step"] == result.step:

@@ -81,6 +81,10 @@ def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> Bert
         weight_decay=settings.weight_decay,
         clip_norm=settings.clip_norm,
         precision=settings.precision,
+        optimizer=settings.optimizer,
+        schedule=settings.schedule,
+        schedule_power=settings.schedule_power,
+        ema=settings.ema,
     )
     model.compile(
         optimizer=optimizer,

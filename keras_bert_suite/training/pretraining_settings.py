@@ -57,8 +57,20 @@ class PretrainingSettings:
     warmup_steps: int | None = setting(
         None, help="Steps of the linear warm-up; by default a tenth of --num_steps, at most 10000."
     )
-    weight_decay: float = setting(0.01, help="AdamW's decay of matrices.")
+    optimizer: str = setting("adamw", help="adamw, or lamb (for batches of thousands of rows).")
+    schedule: str = setting(
+        "linear", help="How the rate falls: linear, polynomial, cosine or constant."
+    )
+    schedule_power: float | None = setting(
+        None, help="Exponent of --schedule=polynomial; by default 0.5."
+    )
+    weight_decay: float = setting(0.01, help="The optimizer's decay of matrices.")
     clip_norm: float = setting(1.0, help="Largest global norm of a gradient; 0: no clipping.")
+    ema: float | None = setting(
+        None,
+        help="Keep a running average of the weights, which keeps this share of itself at each step "
+        "(0.999, for instance); the average is evaluated and becomes the model.",
+    )
     micro_batches: int = setting(
         1, help="Parts in which a replica computes its batch, to save memory (accumulation)."
     )

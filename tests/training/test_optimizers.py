@@ -33,6 +33,57 @@ def test_decays_these_variables_and_no_other(bert):
     assert sorted(decayed_variables(bert.optimizer, bert.trainable_variables)) == sorted(DECAYED)
 
 
+def lamb_by_hand(weight, gradients, *, rate, decay, adapted, b1=0.9, b2=0.999, epsilon=1e-6):
+    """Algorithm 2 of arXiv:1904.00962 in float64."""
+    m, v = np.zeros_like(weight), np.zeros_like(weight)
+    for t, gradient in enumerate(gradients, start=1):
+        m, v = b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient**2
+        update = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + epsilon)
+        ratio = 1.0
+        if adapted:
+            update = update + decay * weight
+            if np.linalg.norm(weight) and np.linalg.norm(update):
+                ratio = np.linalg.norm(weight) / np.linalg.norm(update)
+        weight = weight - rate * ratio * update
+    return weight
+
+
+def test_lamb_takes_the_steps_of_the_paper():
+    optimizer = make_optimizer(
+        learning_rate=0.1,
+        num_steps=4,
+        schedule="constant",
+        weight_decay=0.3,
+        clip_norm=None,
+        optimizer="lamb",
+    )
+    random = np.random.default_rng(0)
+    shapes = {"kernel": (3, 4), "embeddings": (5, 2), "bias": (4,), "gamma": (4,), "beta": (4,)}
+    start = {name: random.normal(size=shape) for name, shape in shapes.items()}
+    start["embeddings"][:] = 0.0  # no norm: a ratio of 1
+    variables = [keras.Variable(value, name=name) for name, value in start.items()]
+    gradients = [[random.normal(size=s) for s in shapes.values()] for _ in range(3)]
+    optimizer.build(variables)
+    for step in gradients:
+        optimizer.apply([tf.constant(g, tf.float32) for g in step])
+    assert decayed_variables(optimizer, variables) == ["kernel", "embeddings"]
+    for index, (variable, name) in enumerate(zip(variables, shapes, strict=True)):
+        adapted = name in ("kernel", "embeddings")
+        expected = lamb_by_hand(
+            start[name],
+            [step[index] for step in gradients],
+            rate=0.1,
+            decay=0.3,
+            adapted=adapted,
+        )
+        np.testing.assert_allclose(variable.numpy(), expected, atol=2e-6, err_msg=name)
+
+
+def test_lamb_adapts_these_variables_and_no_other(one_device):
+    lamb = toy.tiny_model(one_device, optimizer="lamb", num_layers=2)
+    assert sorted(decayed_variables(lamb.optimizer, lamb.trainable_variables)) == sorted(DECAYED)
+
+
 def test_a_step_without_gradient_shrinks_the_decayed_variables_alone(bert, one_device):
     before = [v.numpy() + 1.0 for v in bert.trainable_variables]
     for variable, value in zip(bert.trainable_variables, before, strict=True):
@@ -97,6 +148,9 @@ def test_float16_skips_a_step_that_is_not_finite_and_halves_the_scale():
         ({"weight_decay": -0.1}, "weight_decay must not be negative. Received: -0.1"),
         ({"clip_norm": -1.0}, "clip_norm must not be negative; 0 switches clipping off"),
         ({"precision": "half"}, "precision must be one of"),
+        ({"optimizer": "sgd"}, "optimizer must be one of adamw, lamb. Received: 'sgd'"),
+        ({"ema": 1.0}, r"ema must be in \[0, 1\).*Received: 1.0"),
+        ({"schedule_power": 2.0}, "belongs to schedule=polynomial alone.*schedule='linear'"),
     ],
 )
 def test_refuses(arguments, message):
