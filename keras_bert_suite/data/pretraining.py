@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import tensorflow as tf
 
 from keras_bert_suite.data.documents import expand_files
 from keras_bert_suite.data.masking import Masking
+from keras_bert_suite.data.masking_rules import MaskingRules
 from keras_bert_suite.data.pairs import next_sentence_pairs, single_segments
 from keras_bert_suite.data.records import check_same_vocabulary, count_tokens
 from keras_bert_suite.data.rows import RowLayout
@@ -45,9 +45,11 @@ class PretrainingSource:
       global_batch_size: rows of a step over all replicas.
       seed: fixes plans, order and masks.
       objectives: ("mlm", "nsp") for pairs, ("mlm",) for single-segment rows of full sentences.
-      masking: "token" or "whole_word".
-      mask_fraction: share of a row's tokens to predict.
-      max_predictions: bound of predictions a row; by default ceil(mask_fraction sequence_length).
+      masking: its rules, or a kind with the default rules: "token", "whole_word" or "span", which
+        adds the batch keys of `Masking`.
+      masking_passes: None masks every epoch anew (dynamic); N repeats the rows and masks of the
+        first N epochs, in another order (static: RoBERTa's baseline is 10, BERT's data 1 or more).
+      max_predictions: bound of predictions a row; by default ceil(fraction sequence_length).
       short_sequence_fraction: probability that a row is planned short (see data/pairs.py).
       static_shapes: pad every batch to sequence_length and max_predictions (XLA, TPU).
       group_bytes: size on disk up to which shards are held in memory together.
@@ -68,8 +70,8 @@ class PretrainingSource:
         global_batch_size: int,
         seed: int,
         objectives: Sequence[str] = ("mlm", "nsp"),
-        masking: str = "token",
-        mask_fraction: float = 0.15,
+        masking: str | MaskingRules = "token",
+        masking_passes: int | None = None,
         max_predictions: int | None = None,
         short_sequence_fraction: float = 0.1,
         static_shapes: bool = False,
@@ -81,15 +83,15 @@ class PretrainingSource:
         self.global_batch_size = global_batch_size
         self.sequence_length = sequence_length
         self.objectives = tuple(objectives)
+        rules = MaskingRules(kind=masking) if isinstance(masking, str) else masking
         if max_predictions is None:
-            # The tolerance keeps 0.15 * 20 = 3.0000000000000004-like products from rounding up.
-            max_predictions = max(1, math.ceil(mask_fraction * sequence_length - 1e-9))
+            max_predictions = rules.most_predictions(sequence_length)
         self.max_predictions = max_predictions
         self._pairs = "nsp" in self.objectives
         self._vocab_size = int(tokenizer.vocab_size)
         self._static = static_shapes
         self._masking = Masking.for_tokenizer(
-            tokenizer, kind=masking, fraction=mask_fraction, max_predictions=max_predictions
+            tokenizer, rules=rules, max_predictions=max_predictions
         )
         self._layout = RowLayout(
             cls_id=tokenizer.cls_id,
@@ -100,7 +102,7 @@ class PretrainingSource:
         )
         self._short_fraction = short_sequence_fraction
         self._group_bytes = group_bytes
-        self._groups = self._make_groups(seed=seed, shuffle=True)
+        self._groups = self._make_groups(seed=seed, shuffle=True, passes=masking_passes)
         self._anchors = {0: Position()}
 
     def batches(
@@ -185,7 +187,7 @@ class PretrainingSource:
         if not 0.0 <= short <= 1.0:
             raise ValueError(f"short_sequence_fraction must be in [0, 1]. Received: {short}.")
 
-    def _make_groups(self, *, seed: int, shuffle: bool) -> ShardGroups:
+    def _make_groups(self, *, seed: int, shuffle: bool, passes: int | None = None) -> ShardGroups:
         plan = next_sentence_pairs if self._pairs else single_segments
         return ShardGroups(
             self.files,
@@ -199,6 +201,7 @@ class PretrainingSource:
             ),
             group_bytes=self._group_bytes,
             shuffle=shuffle,
+            passes=passes,
         )
 
     def _checked_position(self, state: Mapping[str, Any]) -> Position:
@@ -221,7 +224,10 @@ class PretrainingSource:
 
     def _rows(self, runs: list[tuple[PlannedGroup, np.ndarray]]) -> dict[str, np.ndarray]:
         rows = self._layout.batch(runs)
-        rows["budgets"] = self._masking.num_predictions(rows.pop("lengths"))
+        num_specials = self._masking.count_specials(rows["token_ids"])
+        rows["budgets"] = self._masking.num_predictions(
+            rows.pop("lengths"), num_specials=num_specials
+        )
         return rows
 
     def _dataset(self, generate: Any, rows: int | None) -> tf.data.Dataset:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_bert_suite.data.masking import row_keys
 from keras_bert_suite.data.pairs import ExamplePlan
 from keras_bert_suite.data.records import TokenRecords, read_shards
+from keras_bert_suite.data.row_randomness import row_keys
 
 # Shards are read together up to this size on disk (about 16 million tokens, 64 MB as int32).
 GROUP_BYTES = 32 << 20
@@ -70,7 +70,9 @@ class PlannedGroup:
 class ShardGroups:
     """Endless epochs over groups of shards; every epoch groups and orders the shards anew.
 
-    An epoch's order, each group's plan and permutation follow from (seed, epoch, group) alone.
+    An epoch's order, each group's plan and permutation follow from (seed, epoch, group) alone. With
+    `passes`, the groups, plans and keys of epoch e are those of epoch e mod passes; only the order
+    of the examples in a group is e's own.
 
     Args:
       files: the shards, sorted.
@@ -79,6 +81,7 @@ class ShardGroups:
       make_plan: (records, seed) -> plan.
       group_bytes: size on disk of a group, about; the shards are cut into groups of like size.
       shuffle: False keeps the files' and the plan's order (evaluation).
+      passes: epochs before examples and keys come again; None for never.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class ShardGroups:
         make_plan: Callable[[TokenRecords, int], ExamplePlan],
         group_bytes: int = GROUP_BYTES,
         shuffle: bool = True,
+        passes: int | None = None,
     ):
         # A shard that no document fell into is an empty file.
         self._files = [file for file in files if os.path.getsize(file)]
@@ -104,6 +108,9 @@ class ShardGroups:
         self._make_plan = make_plan
         self._group_bytes = group_bytes
         self._shuffle = shuffle
+        if passes is not None and passes < 1:
+            raise ValueError(f"masking_passes must be at least 1. Received: {passes}.")
+        self._passes = passes
         self._counts: dict[tuple[int, int], int] = {}
         self._last: tuple[tuple[int, int], PlannedGroup] | None = None
         self._lock = threading.Lock()
@@ -117,7 +124,7 @@ class ShardGroups:
         """Gives the files of each group of an epoch, in the order of reading."""
         order: Sequence[int] = range(len(self._files))
         if self._shuffle:
-            order = self._generator(epoch).permutation(len(self._files)).tolist()
+            order = self._generator(self._pass(epoch)).permutation(len(self._files)).tolist()
         total = sum(self._sizes)
         count = -(-total // self._group_bytes)
         groups: list[list[str]] = [[] for _ in range(count)]
@@ -200,16 +207,21 @@ class ShardGroups:
                 "groups. The state belongs to other files."
             )
         records = read_shards(groups[group], vocab_size=self._vocab_size)
+        drawn_from = (self._seed, self._pass(epoch), group)
         # A plan's seed must not be negative.
-        plan = self._make_plan(records, int(row_keys(self._seed, epoch, group)) & (2**63 - 1))
+        plan = self._make_plan(records, int(row_keys(*drawn_from)) & (2**63 - 1))
         indices = np.arange(len(plan))
         order = self._generator(epoch, group).permutation(len(plan)) if self._shuffle else indices
         return PlannedGroup(
             records=records,
             plan=plan,
             order=order,
-            keys=row_keys(self._seed, epoch, group, indices),
+            keys=row_keys(*drawn_from, indices),
         )
+
+    def _pass(self, epoch: int) -> int:
+        """The epoch whose groups, plans and keys this one has."""
+        return epoch if self._passes is None else epoch % self._passes
 
     def _generator(self, *parts: int) -> np.random.Generator:
         entropy = [self._seed & (2**64 - 1), *parts]

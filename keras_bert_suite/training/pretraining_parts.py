@@ -105,8 +105,8 @@ def source_of(
         global_batch_size=settings.global_batch_size,
         seed=settings.seed,
         objectives=settings.objectives,
-        masking=settings.masking,
-        mask_fraction=settings.mask_fraction,
+        masking=settings.masking_rules,
+        masking_passes=settings.masking_passes,
         max_predictions=settings.max_predictions,
         short_sequence_fraction=settings.short_sequence_fraction,
         # XLA compiles anew for every shape of a batch.

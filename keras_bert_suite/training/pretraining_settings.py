@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from keras_bert_suite.data.masking_rules import MaskingRules
 from keras_bert_suite.training.settings import check_types, setting
 
 # Google's BERT warmed up for 10,000 of its 1,000,000 steps; short runs want a larger share.
@@ -39,11 +40,26 @@ class PretrainingSettings:
     init_from: str | None = setting(
         None, help="Model directory whose weights to start from; without it they are random."
     )
-    masking: str = setting("token", help="What is masked together: token or whole_word.")
+    masking: str = setting("token", help="What is masked together: token, whole_word or span.")
     objectives: tuple[str, ...] = setting(
         ("mlm", "nsp"), help="Objectives, separated by commas: mlm or mlm,nsp."
     )
     mask_fraction: float = setting(0.15, help="Share of a row's tokens to predict.")
+    mask_token_share: float = setting(
+        0.8, help="Probability that a token to predict becomes [MASK]."
+    )
+    random_token_share: float = setting(
+        0.1, help="Probability that it becomes a random token; otherwise it stays."
+    )
+    span_p: float = setting(
+        0.2, help="For --masking=span: probability that a span ends after a word (geometric)."
+    )
+    max_span_length: int = setting(10, help="For --masking=span: words of the longest span.")
+    masking_passes: int | None = setting(
+        None,
+        help="Static masking: rows and masks of the first N epochs come again (RoBERTa's baseline: "
+        "10). By default every epoch is masked anew.",
+    )
     max_predictions: int | None = setting(
         None, help="Most predictions a row; by default the mask fraction of --sequence_length."
     )
@@ -94,6 +110,7 @@ class PretrainingSettings:
 
     def __post_init__(self):
         check_types(self)
+        _ = self.masking_rules  # checks them
         for name in ("global_batch_size", "num_steps", "micro_batches", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
@@ -111,6 +128,17 @@ class PretrainingSettings:
                 "num_replicas belongs to --strategy=mirrored alone. Received: "
                 f"num_replicas={self.num_replicas} with strategy={self.strategy!r}."
             )
+
+    @property
+    def masking_rules(self) -> MaskingRules:
+        return MaskingRules(
+            kind=self.masking,
+            fraction=self.mask_fraction,
+            mask_token_share=self.mask_token_share,
+            random_token_share=self.random_token_share,
+            span_p=self.span_p,
+            max_span_length=self.max_span_length,
+        )
 
     @property
     def tokenizer_dir(self) -> str:

@@ -95,6 +95,54 @@ def test_static_shapes_are_known_to_the_graph(make):
     assert padded == plain
 
 
+SPAN_KEYS = {
+    "span_left_positions": "int32",
+    "span_right_positions": "int32",
+    "span_distances": "int32",
+    "span_weights": "float32",
+}
+
+
+def test_span_masking_adds_the_boundaries_with_static_shapes_too(make):
+    dataset = make(masking="span", static_shapes=True).batches(0)
+    (padded,), (plain,) = _take(dataset, 1), _take(make(masking="span").batches(0), 1)
+    width = plain["prediction_ids"].shape[1]
+    for key, dtype in SPAN_KEYS.items():
+        assert (
+            dataset.element_spec[key].shape == [12, 5] and dataset.element_spec[key].dtype == dtype
+        )
+        np.testing.assert_array_equal(padded[key][:, :width], plain[key])
+    # ceil(0.15 (n - 3)) of each row of two segments
+    wanted = np.maximum(1, np.ceil(0.15 * (plain["padding_mask"].sum(1) - 3)))
+    np.testing.assert_array_equal(plain["prediction_weights"].sum(1), wanted)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_static_masks_come_again_in_another_order(make, passes):
+    source = make(masking_passes=passes, global_batch_size=1)
+    ends = [source._position(0)]
+    steps = [0]
+    while len(steps) <= passes + 1:  # the steps at which the epochs begin
+        epoch = ends[-1].epoch
+        step = steps[-1] + sum(
+            source._groups.count(epoch, group)
+            for group in range(len(source._groups.groups_of(epoch)))
+        )
+        steps.append(step)
+        ends.append(source._position(step))
+        assert (ends[-1].epoch, ends[-1].offset) == (epoch + 1, 0)
+    rows = [str(row) for row in _rows(_take(source.batches(0), steps[-1]))]
+    epochs = [rows[start:end] for start, end in itertools.pairwise(steps)]
+    assert sorted(epochs[passes]) == sorted(epochs[0]) and epochs[passes] != epochs[0]
+    if passes == 2:
+        assert set(epochs[0]).isdisjoint(epochs[1])
+    # Resumed in the repeated epoch.
+    state = source.state(steps[-1] - 5)
+    resumed = make(masking_passes=passes, global_batch_size=1)
+    last = _rows(_take(resumed.batches(steps[-1] - 5, state=state), 5))
+    assert [str(row) for row in last] == rows[-5:]
+
+
 def test_objective_mlm_gives_single_segments(make):
     (batch,) = _take(make(objectives=("mlm",)).batches(0), 1)
     assert "next_sentence_labels" not in batch and not batch["segment_ids"].any()
@@ -196,8 +244,8 @@ def test_default_number_of_predictions(make):
         ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
         ({"objectives": ("mlm", "sop")}, "objectives must be mlm or mlm,nsp. Received: 'mlm,sop'"),
         ({"objectives": ()}, "objectives must be mlm or mlm,nsp. Received: ''"),
-        ({"masking": "span"}, "masking must be one of token, whole_word. Received: 'span'"),
-        ({"mask_fraction": 1.5}, r"mask_fraction must be in \(0, 1\). Received: 1.5"),
+        ({"masking": "n-gram"}, "masking must be one of token, whole_word, span. Received: 'n-gr"),
+        ({"masking_passes": 0}, "masking_passes must be at least 1. Received: 0"),
         ({"short_sequence_fraction": 2.0}, r"short_sequence_fraction must be in \[0, 1\]"),
         ({"pattern": "/nowhere/*.tfrecord"}, "No file matches the pattern.*/nowhere"),
     ],

@@ -16,6 +16,24 @@ def test_defaults_are_berts():
     assert (found.learning_rate, found.weight_decay, found.clip_norm) == (1e-4, 0.01, 1.0)
 
 
+def test_the_flags_of_masking_reach_its_rules():
+    rules = settings(
+        masking="span",
+        mask_fraction=0.3,
+        mask_token_share=0.7,
+        random_token_share=0.2,
+        span_p=0.3,
+        max_span_length=5,
+    ).masking_rules
+    assert (rules.kind, rules.fraction, rules.span_p, rules.max_span_length) == (
+        "span",
+        0.3,
+        0.3,
+        5,
+    )
+    assert (rules.mask_token_share, rules.random_token_share) == (0.7, 0.2)
+
+
 def test_warmup_is_a_tenth_of_the_run_and_at_most_10000_steps():
     assert settings(num_steps=500).warmup == 50
     assert settings(num_steps=1_000_000).warmup == 10_000
@@ -38,6 +56,9 @@ def test_the_tokenizer_comes_with_the_model_to_start_from():
         ({"num_steps": 0}, "num_steps must be at least 1"),
         ({"micro_batches": 0}, "micro_batches must be at least 1"),
         ({"eval_batch_size": 0}, "eval_batch_size must be at least 1"),
+        ({"masking": "n-gram"}, "masking must be one of token, whole_word, span"),
+        ({"mask_fraction": 1.5}, r"mask_fraction must be in \(0, 1\). Received: 1.5"),
+        ({"span_p": 0.5}, "span_p and max_span_length belong to masking=span"),
         ({"learning_rate": "high"}, "learning_rate must be float. Received: 'high'"),
     ],
 )
