@@ -24,6 +24,8 @@ class RaggedFeatures:
       rows: batch key -> array [rows, ...]: one value a row (label ids, for instance).
       pad_values: batch key of `tokens` -> value in the padding, 0 where it is not named.
       num_truncated: rows that were cut to the longest length allowed.
+      example_index: int32 [rows], ascending: the example that each row is a part of, where long
+        examples become several rows; None where row i is example i.
 
     Raises:
       ValueError: no rows, a row without tokens, or arrays whose sizes do not agree.
@@ -34,6 +36,7 @@ class RaggedFeatures:
     rows: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     pad_values: Mapping[str, int] = dataclasses.field(default_factory=dict)
     num_truncated: int = 0
+    example_index: np.ndarray | None = None
 
     def __post_init__(self):
         if not len(self.lengths) or self.lengths.min() < 1:

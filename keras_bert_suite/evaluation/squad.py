@@ -108,9 +108,7 @@ def scores_v2(
     null = dict.fromkeys(gold, False)
     if null_odds is not None:
         null = {question: null_odds[question] > null_threshold for question in gold}
-    kept = [
-        {q: float(not gold[q]) if null[q] else one[q] for q in gold} for one in (exact, f1)
-    ]
+    kept = [{q: float(not gold[q]) if null[q] else one[q] for q in gold} for one in (exact, f1)]
     result = _means(*kept, gold)
     parts = {"HasAns": [q for q in gold if gold[q]], "NoAns": [q for q in gold if not gold[q]]}
     for name, questions in parts.items():

@@ -29,6 +29,7 @@ from keras_bert_suite.text.tokenizer import Tokenizer
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 TOKEN_INPUTS = ("token_ids", "segment_ids", "padding_mask")
+_ROWS_AT_ONCE = 32  # of rows whose number a single text decides
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -107,12 +108,14 @@ class Signatures:
     def _answer_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:
         texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
         batch = self._task.serving_features(texts, self._tokenizer, self._max_length)
-        return _plain(self._task.decode(self._run(batch), batch))
+        decoded = self._task.decode(self._run_rows(batch), batch)
+        return _plain(self._task.served(decoded, batch, texts))
 
     def _answer_tokens(self, batch: Tensors) -> dict[str, tf.Tensor]:
         batch = self._checked(batch)
         logits = self._run(batch)
-        return _plain({**logits, **self._task.decode(logits, batch)})
+        answers = self._task.served(self._task.decode(logits, batch), batch, {})
+        return _plain({**logits, **answers})
 
     def _classify(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         names = self._task.signature()["serving_default"]["inputs"]
@@ -159,6 +162,12 @@ class Signatures:
 
     def _run(self, batch: Tensors) -> dict[str, tf.Tensor]:
         return dict(self._core(*(batch[name] for name in TOKEN_INPUTS)))
+
+    def _run_rows(self, batch: Tensors) -> dict[str, tf.Tensor]:
+        """`_run`, a few rows at a time where one text may have become any number of them."""
+        if "example_index" not in batch:
+            return self._run(batch)
+        return _in_parts(self._run, {name: batch[name] for name in TOKEN_INPUTS})
 
     def _checked(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """The token inputs, refused when the embedding tables have no row for them."""
@@ -211,6 +220,35 @@ def run_model(
     padded = (tf.pad(tensor, [[0, 0], [0, missing]]) for tensor in inputs)
     batch = dict(zip(TOKEN_INPUTS, padded, strict=True))
     return dict((model if with_heads else model.encoder)(batch, training=False))
+
+
+def _in_parts(run: Callable[[Tensors], dict[str, tf.Tensor]], batch: Tensors) -> Tensors:
+    """The outputs for a batch of any number of rows, at least one, in memory for a few of them."""
+    rows = tf.shape(batch["token_ids"])[0]
+    first = run({name: tensor[:_ROWS_AT_ONCE] for name, tensor in batch.items()})
+    parts = {
+        name: tf.TensorArray(
+            value.dtype, size=1, dynamic_size=True, infer_shape=False, element_shape=value.shape
+        ).write(0, value)
+        for name, value in first.items()
+    }
+
+    def more(index, parts):
+        outputs = run(
+            {
+                name: tensor[index * _ROWS_AT_ONCE : (index + 1) * _ROWS_AT_ONCE]
+                for name, tensor in batch.items()
+            }
+        )
+        return index + 1, {name: parts[name].write(index, outputs[name]) for name in parts}
+
+    _, parts = tf.while_loop(
+        lambda index, _: index * _ROWS_AT_ONCE < rows,
+        more,
+        (tf.constant(1), parts),
+        parallel_iterations=1,
+    )
+    return {name: part.concat() for name, part in parts.items()}
 
 
 def _embeddings(encoded: Tensors, batch: Tensors) -> dict[str, tf.Tensor]:

@@ -18,18 +18,28 @@ class BadRows:
     skip: bool = False
     messages: list[str] = dataclasses.field(default_factory=list)
 
-    def add(self, path: str | Path, line: int, reason: str) -> None:
+    def add(self, path: str | Path, place: int | str, reason: str) -> None:
         """Takes note of a bad row.
 
         Args:
           path: the file.
-          line: where the row begins, from 1.
+          place: the line where the row begins, from 1, or words that tell the place.
           reason: what is wrong with it, a whole sentence.
 
         Raises:
-          ValueError: file, line and reason, unless `skip`.
+          ValueError: file, place and reason, unless `skip`.
         """
-        message = f"{path}, line {line}: {reason}"
         if not self.skip:
-            raise ValueError(f"{message} (--skip_bad_rows goes on without such rows)")
-        self.messages.append(message)
+            raise ValueError(
+                f"{_message(path, place, reason)} (--skip_bad_rows goes on without such rows)"
+            )
+        self.leave_out(path, place, reason)
+
+    def leave_out(self, path: str | Path, place: int | str, reason: str) -> None:
+        """Takes note of a row that is left out with a warning, whatever `skip` says."""
+        self.messages.append(_message(path, place, reason))
+
+
+def _message(path: str | Path, place: int | str, reason: str) -> str:
+    place = f"line {place}" if isinstance(place, int) else place
+    return f"{path}, {place}: {reason}"

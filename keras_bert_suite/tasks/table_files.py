@@ -94,7 +94,7 @@ def text_value(values: Mapping[str, Any], column: str) -> str:
         raise ValueError(f"column {column!r} must hold a string. Received: {_shortened(value)}")
     if not value.strip():
         raise ValueError(f"the text in column {column!r} is empty.")
-    _check_unicode(value, f"the text in column {column!r}")
+    check_unicode(value, f"the text in column {column!r}")
     return value
 
 
@@ -214,7 +214,8 @@ def _not_utf8(fields: Sequence[str]) -> str:
     return ""
 
 
-def _check_unicode(text: str, what: str) -> None:
+def check_unicode(text: str, what: str) -> None:
+    """Raises ValueError if the text, which messages call `what`, has a lone surrogate."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

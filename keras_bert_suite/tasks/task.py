@@ -34,10 +34,12 @@ class Task(Choice, abc.ABC, Generic[Example]):
 
     Attributes:
       best_by: the key of `score`'s numbers that chooses the best checkpoint; higher is better.
+      default_sequence_length: tokens of the longest row where the user does not tell.
     """
 
     what: ClassVar[str] = "task"
     best_by: ClassVar[str]
+    default_sequence_length: ClassVar[int] = 128
 
     # Files and records -> examples
 
@@ -73,6 +75,8 @@ class Task(Choice, abc.ABC, Generic[Example]):
     ) -> RaggedFeatures:
         """Token ids of all examples and, where the examples have them, targets.
 
+        An example may become several rows, which `example_index` then tells.
+
         Args:
           examples: what `fit`, `read` or `example` gave.
           tokenizer: the model's.
@@ -95,7 +99,20 @@ class Task(Choice, abc.ABC, Generic[Example]):
     def predictions(
         self, decoded: Mapping[str, np.ndarray], examples: Sequence[Example]
     ) -> list[dict[str, Any]]:
-        """The decoded rows of all examples as JSON objects, one an example."""
+        """The decoded rows of all examples as JSON objects, one an example.
+
+        Args:
+          decoded: what `decode` gave, [rows, ...], and int32 [rows] "example_index", ascending: the
+            example of each row. Where batches differ in a later axis, zeros fill the shorter.
+          examples: in the order of "example_index".
+        """
+
+    def calibrated(
+        self, predictions: Sequence[dict[str, Any]], examples: Sequence[Example]
+    ) -> tuple[Self, list[dict[str, Any]]]:
+        """The task with what the dev file decides (a threshold), and the predictions under it."""
+        del examples
+        return self, list(predictions)
 
     @abc.abstractmethod
     def score(
@@ -107,6 +124,27 @@ class Task(Choice, abc.ABC, Generic[Example]):
     def report(self, metrics: Mapping[str, Any]) -> str:
         """`score`'s numbers as a table for people."""
 
+    # Files
+
+    def prediction_files(self, predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """More files that evaluation leaves behind: name -> JSON value."""
+        del predictions
+        return {}
+
+    def score_file(
+        self, predictions_file: str, *, data_file: str | None, null_odds_file: str | None
+    ) -> dict[str, Any]:
+        """`score`'s numbers of answers that some program wrote in the task's official format.
+
+        Raises:
+          ValueError: a file that is missing, damaged or not for this task.
+        """
+        del predictions_file, data_file, null_odds_file
+        raise ValueError(
+            f"--predictions_file does not apply to the task {self.name!r}, which has no official "
+            "format of predictions. Give --model_dir."
+        )
+
     # The served signature
 
     @abc.abstractmethod
@@ -117,4 +155,23 @@ class Task(Choice, abc.ABC, Generic[Example]):
     def serving_features(
         self, texts: Mapping[str, tf.Tensor], tokenizer: Tokenizer, max_length: int
     ) -> dict[str, tf.Tensor]:
-        """The model's batch for the signature's inputs (string [batch] each), in the graph."""
+        """The model's batch for the signature's inputs (string [batch] each), in the graph.
+
+        Where an example becomes several rows, the batch has int32 [rows] "example_index".
+        """
+
+    def served(
+        self,
+        decoded: Mapping[str, tf.Tensor],
+        batch: Mapping[str, tf.Tensor],
+        texts: Mapping[str, tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
+        """What a signature gives back: `decode`'s answers, those of an example's rows joined.
+
+        Args:
+          decoded: of `decode`.
+          batch: of `serving_features`, or a client's own token ids.
+          texts: the signature's inputs; empty where a client sent token ids.
+        """
+        del batch, texts
+        return dict(decoded)

@@ -87,6 +87,10 @@ class Tokenizer(abc.ABC):
 
         return read(directory, lowercase=lowercase)
 
+    def num_special_tokens(self, *, pair: bool = False) -> int:
+        """How many tokens of a row frame its text or, `pair`, its two texts."""
+        return 2 + self._separators if pair else 2
+
     @abc.abstractmethod
     def save(self, directory: str | os.PathLike, *, max_length: int = 512) -> None:
         """Writes the tokenizer's files in Hugging Face's layout.

@@ -43,7 +43,8 @@ class BestOnDev:
     def __call__(self, step: int) -> dict[str, float]:
         """Scores the model after `step` steps; gives the numbers to record."""
         predictions = self.predictor.predict(self.examples, features=self.features)
-        metrics = self.predictor.task.score(predictions, self.examples)
+        task, predictions = self.predictor.task.calibrated(predictions, self.examples)
+        metrics = task.score(predictions, self.examples)
         score = metrics[self.predictor.task.best_by]
         self.evaluated_step = step
         if score > self._score:

@@ -36,7 +36,11 @@ class RunSettings:
         None, help="The peak (default: the tuning method's; full: 3e-5)."
     )
     batch_size: int = setting(32, help="Examples of a step, over all replicas.")
-    sequence_length: int = setting(128, help="Most tokens of an example; longer ones are cut.")
+    sequence_length: int | None = setting(
+        None,
+        help="Most tokens of a row; longer texts are cut or parted (default: the task's; "
+        "classification: 128, qa: 384).",
+    )
     warmup_fraction: float = setting(
         0.1, help="Share of the steps in which the learning rate rises."
     )
@@ -77,7 +81,10 @@ class FinetuneSettings(RunSettings):
 
     Attributes:
       task: not yet fitted; the training file fits it.
-      tuning: the tuning method; it gives epochs and learning_rate where they are None.
+      tuning: the tuning method.
+
+    Where they are None, epochs and learning_rate are the tuning method's, sequence_length the
+    task's.
     """
 
     task: Task
@@ -87,6 +94,7 @@ class FinetuneSettings(RunSettings):
         defaults = {
             "epochs": self.tuning.default_epochs,
             "learning_rate": self.tuning.default_learning_rate,
+            "sequence_length": self.task.default_sequence_length,
         }
         for name, default in defaults.items():
             if getattr(self, name) is None:

@@ -204,13 +204,14 @@ def _write(
     training: TrainingResult,
 ) -> dict[str, Any] | None:
     """Writes the model directory and what stands beside it; gives the dev file's numbers."""
-    output_dir, metrics = Path(settings.output_dir), None
+    output_dir, metrics, task = Path(settings.output_dir), None, data.task
     if best:
         model = load_model(best.directory, dtype=policy_name(settings.precision))
         predictions = _predictor(settings, model, data).predict(
             data.dev_examples, features=best.features
         )
-        metrics = data.task.score(predictions, data.dev_examples)
+        task, predictions = task.calibrated(predictions, data.dev_examples)
+        metrics = task.score(predictions, data.dev_examples)
         with atomic_write(output_dir / "dev_predictions.jsonl") as file:
             for prediction in predictions:
                 file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
@@ -232,7 +233,7 @@ def _write(
         output_dir,
         tokenizer=data.tokenizer,
         extra={
-            "task": data.task.to_config(),
+            "task": task.to_config(),
             "tuning": settings.tuning.to_config(),
             "sequence_length": settings.sequence_length,
         },

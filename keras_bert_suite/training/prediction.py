@@ -109,7 +109,9 @@ class Predictor:
         # would be traced anew.
         answers = self._answers.get_concrete_function(dataset.element_spec)
         parts = [{k: v.numpy() for k, v in answers(batch).items()} for batch in dataset]
-        decoded = {key: np.concatenate([part[key] for part in parts])[places] for key in parts[0]}
+        decoded = {key: _together([part[key] for part in parts])[places] for key in parts[0]}
+        index = features.example_index
+        decoded["example_index"] = np.arange(len(examples)) if index is None else index
         return self.task.predictions(decoded, examples)
 
 
@@ -188,6 +190,18 @@ def check_sequence_length(sequence_length: int, *, max_positions: int) -> None:
             f"--sequence_length must not exceed the model's max_positions, {max_positions}. "
             f"Received: {sequence_length}."
         )
+
+
+def _together(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays of batches one after the other; zeros fill those whose rows are shorter."""
+    longest = np.max([part.shape[1:] for part in parts], axis=0)
+    missing = [longest - part.shape[1:] for part in parts]
+    return np.concatenate(
+        [
+            np.pad(part, [(0, 0), *((0, int(n)) for n in more)]) if np.any(more) else part
+            for part, more in zip(parts, missing, strict=True)
+        ]
+    )
 
 
 def _answered(

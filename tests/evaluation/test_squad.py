@@ -85,7 +85,11 @@ def test_the_threshold_takes_answers_away():
     assert (all_kept["exact"], all_kept["NoAns_exact"]) == (100 / 3, 0.0)
     assert all_kept["HasAns_f1"] == pytest.approx(100 * (1 + 2 / 3) / 2)
     some = squad.scores_v2(answers, GOLD, null_odds=odds, null_threshold=0.6)
-    assert (some["NoAns_exact"], some["best_exact"], some["best_exact_thresh"]) == (100, 200 / 3, 0.1)
+    assert (some["NoAns_exact"], some["best_exact"], some["best_exact_thresh"]) == (
+        100,
+        200 / 3,
+        0.1,
+    )
     assert (some["best_f1"], some["best_f1_thresh"]) == (pytest.approx(100 * (2 + 2 / 3) / 3), 0.5)
 
 

@@ -138,3 +138,14 @@ def test_one_trace_serves_all_shapes(predictor):
     before = predictor._answers.experimental_get_tracing_count()
     predictor.predict(examples[:7])
     assert predictor._answers.experimental_get_tracing_count() == before
+
+
+def test_zeros_fill_the_answers_of_shorter_batches():
+    from keras_bert_suite.training.prediction import _together
+
+    whole = _together([np.ones([1, 2, 3], np.int32), np.full([2, 3, 1], 2, np.int32)])
+    assert whole.tolist() == [
+        [[1, 1, 1], [1, 1, 1], [0, 0, 0]],
+        *[[[2, 0, 0], [2, 0, 0], [2, 0, 0]]] * 2,
+    ]
+    assert _together([np.ones([2]), np.zeros([1])]).tolist() == [1.0, 1.0, 0.0]
