@@ -19,9 +19,8 @@ import sys
 
 from absl import flags
 
-from keras_bert_suite import cli
+from keras_bert_suite import cli, settings
 from keras_bert_suite.tasks.task import Task
-from keras_bert_suite.training import settings
 from keras_bert_suite.training.finetune_settings import FinetuneSettings, RunSettings
 from keras_bert_suite.tuning.method import TuningMethod
 

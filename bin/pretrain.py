@@ -19,8 +19,7 @@ directory must be on a file system that they share.
 
 from __future__ import annotations
 
-from keras_bert_suite import cli
-from keras_bert_suite.training import settings
+from keras_bert_suite import cli, settings
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 
 settings.define_flags(PretrainingSettings)

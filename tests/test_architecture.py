@@ -23,7 +23,7 @@ _MODULES = sorted(_PACKAGE.rglob("*.py"))
 _BINARIES = sorted(_REPOSITORY.glob("bin/[a-z]*.py"))
 
 # Tools without knowledge of the subject: every room may use them.
-_TOOLS = {"files", "choices", "tensorflow_errors", "__version__"}
+_TOOLS = {"files", "choices", "settings", "tensorflow_errors", "__version__"}
 _MAY_IMPORT = {
     "__init__": {"checkpoints", "config", "models", "text"},  # the public names
     "choices": set(),
@@ -31,6 +31,7 @@ _MAY_IMPORT = {
     "config": {"families"},
     "families": set(),
     "files": set(),
+    "settings": set(),
     "tensorflow_errors": set(),
     "losses": set(),
     "quiet_tensorflow": set(),

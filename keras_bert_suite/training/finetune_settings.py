@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from keras_bert_suite.settings import check_types, setting
 from keras_bert_suite.tasks.task import Task
-from keras_bert_suite.training.settings import check_types, setting
 from keras_bert_suite.tuning.method import TuningMethod
 
 

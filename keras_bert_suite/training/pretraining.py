@@ -16,12 +16,12 @@ import keras_bert_suite
 from keras_bert_suite.checkpoints.model_directory import save_model, write_json
 from keras_bert_suite.data.records import vocabulary_fingerprint
 from keras_bert_suite.evaluation.language_modeling import unigram_entropy
+from keras_bert_suite.settings import compared
 from keras_bert_suite.text.tokenizer import Tokenizer
 from keras_bert_suite.training import pretraining_parts as parts
 from keras_bert_suite.training.checkpoint import settings_difference
 from keras_bert_suite.training.held_out import HeldOut
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
-from keras_bert_suite.training.settings import compared
 from keras_bert_suite.training.strategies import WorkerSum, is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer, TrainingResult
 from keras_bert_suite.training.weight_average import averaged_weights

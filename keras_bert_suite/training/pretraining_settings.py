@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from keras_bert_suite.data.masking_rules import MaskingRules
-from keras_bert_suite.training.settings import check_types, setting
+from keras_bert_suite.settings import check_types, setting
 
 # Google's BERT warmed up for 10,000 of its 1,000,000 steps; short runs want a larger share.
 _WARMUP_SHARE, _MOST_WARMUP = 10, 10_000

@@ -4,7 +4,7 @@ import json
 import pytest
 from absl import flags
 
-from keras_bert_suite.training import settings
+from keras_bert_suite import settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
