@@ -10,6 +10,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from keras_bert_suite.models.guarded_update import UpdateGuard, apply_if, take_reduced_gradients
+
 _SUM = tf.distribute.ReduceOp.SUM
 
 
@@ -18,7 +20,7 @@ class ExactModel(keras.Model):
 
     The order of a step: add up the weights of all replicas; forward and backward with no collective
     inside (this part may be compiled by XLA and repeated over micro-batches); add up the gradients;
-    unscale, clip and apply once.
+    unscale, clip and apply once, unless the guard holds the step to be harmful.
 
     Subclasses set `term_names` and `metric_term_names` before `compile`, and implement
     `loss_weights`, `loss_terms` and `metric_terms` as a Head does.
@@ -36,6 +38,8 @@ class ExactModel(keras.Model):
         jit_compile=False,
         run_eagerly=False,
         steps_per_execution=1,
+        guard_updates=False,
+        spike_factor=None,
     ):
         """Sets how the model is trained; the losses are the model's own.
 
@@ -48,34 +52,24 @@ class ExactModel(keras.Model):
             add up.
           jit_compile: True compiles forward and backward with XLA; rows are then computed padded.
           run_eagerly, steps_per_execution: as in `keras.Model.compile`.
+          guard_updates: True leaves out the updates of steps that are harmful (see UpdateGuard);
+            `update_guard` counts them.
+          spike_factor: of the guard.
 
         Raises:
           ValueError: for an unknown term, an option that does not work under the strategy, or an
             optimizer that was made outside the scope of the strategy.
         """
-        unknown = sorted(set(term_weights or {}) - set(self.term_names))
-        if unknown:
-            raise ValueError(
-                f"`term_weights` may name {list(self.term_names)}. Received: {unknown}"
-            )
-        if not isinstance(micro_batches, int) or micro_batches < 1:
-            raise ValueError(
-                f"`micro_batches` must be a positive integer. Received: {micro_batches!r}"
-            )
         strategy = tf.distribute.get_strategy()
-        if strategy.num_replicas_in_sync > 1 and steps_per_execution != 1:
-            raise ValueError(
-                "`steps_per_execution` must be 1 with more than one replica. "
-                f"Received: {steps_per_execution}"
-            )
+        self._check_options(term_weights or {}, micro_batches, steps_per_execution, strategy)
         super().compile(
             optimizer=optimizer,
             jit_compile=False,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
         )
-        _require_scope(self.optimizer, strategy)
-        take_reduced_gradients(self.optimizer)
+        take_reduced_gradients(self.optimizer, strategy)
+        self.update_guard = UpdateGuard(spike_factor) if guard_updates else None
         self.inner_jit_compile = jit_compile
         self.term_weights = {
             name: float((term_weights or {}).get(name, 1.0)) for name in self.term_names
@@ -91,6 +85,22 @@ class ExactModel(keras.Model):
             for name in [*(f"{term}_loss" for term in self.term_names), *self.metric_term_names]
         }
 
+    def _check_options(self, term_weights, micro_batches, steps_per_execution, strategy):
+        unknown = sorted(set(term_weights) - set(self.term_names))
+        if unknown:
+            raise ValueError(
+                f"`term_weights` may name {list(self.term_names)}. Received: {unknown}"
+            )
+        if not isinstance(micro_batches, int) or micro_batches < 1:
+            raise ValueError(
+                f"`micro_batches` must be a positive integer. Received: {micro_batches!r}"
+            )
+        if strategy.num_replicas_in_sync > 1 and steps_per_execution != 1:
+            raise ValueError(
+                "`steps_per_execution` must be 1 with more than one replica. "
+                f"Received: {steps_per_execution}"
+            )
+
     def get_compile_config(self):
         """Returns what `compile` was given, so that a saved and loaded model trains on."""
         if not self.compiled:
@@ -100,6 +110,8 @@ class ExactModel(keras.Model):
             "term_weights": dict(self.term_weights),
             "micro_batches": self.micro_batches,
             "jit_compile": self.inner_jit_compile,
+            "guard_updates": self.update_guard is not None,
+            "spike_factor": self.update_guard and self.update_guard.spike_factor,
         }
 
     def compile_from_config(self, config):
@@ -143,10 +155,25 @@ class ExactModel(keras.Model):
             sums, gradients = self._forward_backward_step(batch, inverse)
         else:
             sums, gradients = self._accumulate(batch, inverse)
-        gradients = replica.all_reduce(_SUM, gradients)
-        variables = self.trainable_variables
-        self.optimizer.apply(gradients, [variables[index] for index in self._reached])
-        return self._update_means(replica.all_reduce(_SUM, sums))
+        sums, gradients = replica.all_reduce(_SUM, (sums, gradients))
+        return self._update_means(self._update(sums, gradients))
+
+    def _update(self, sums, gradients):
+        """Applies the gradients of the whole step; returns its sums, zeros where it was skipped."""
+        variables = [self.trainable_variables[index] for index in self._reached]
+        if self.update_guard is None:
+            self.optimizer.apply(gradients, variables)
+            return sums
+        loss = tf.add_n(
+            [
+                scale * tf.math.divide_no_nan(*sums[f"{term}_loss"])
+                for term, scale in self.term_weights.items()
+                if f"{term}_loss" in sums
+            ]
+        )
+        good = self.update_guard.accepts(loss, gradients, self.optimizer)
+        apply_if(good, self.optimizer, gradients, variables)
+        return tf.nest.map_structure(lambda total: tf.where(good, total, 0.0), sums)
 
     def test_step(self, data):
         """Adds the replicas' batches to the means; returns them."""
@@ -258,21 +285,3 @@ class ExactModel(keras.Model):
         if not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
-
-
-def take_reduced_gradients(optimizer):
-    """Makes a Keras optimizer take gradients that are already summed over all replicas.
-
-    The stock optimizer clips and tests for infinities before it sums, replica by replica.
-    """
-    for one in (optimizer, getattr(optimizer, "inner_optimizer", None)):
-        if one is not None:
-            one._all_reduce_sum_gradients = list
-
-
-def _require_scope(optimizer, strategy):
-    if strategy.num_replicas_in_sync > 1 and optimizer._distribution_strategy is not strategy:
-        raise ValueError(
-            "The optimizer must be made inside `strategy.scope()`, like the model. "
-            f"Received an optimizer of another scope: {optimizer.name}"
-        )

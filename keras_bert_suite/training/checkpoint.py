@@ -1,11 +1,13 @@
 """The state of a training run on disk: whole or not there, and exact to the bit.
 
     OUTPUT/checkpoints/step-00000100/
-        state.json                           step, data position, settings, CRC of the files
+        state.json                           step, data position, settings, CRC of the files and
+                                             of itself
         training.index  training.data-...    tf.train.Checkpoint of all variables
 
-A state holds the model's variables (weights and the states of the dropout generators) and the
-optimizer's (moments, step count, loss scale). With batches that are a pure function of the step
+A state holds the model's variables (weights and the states of the dropout generators), the
+optimizer's (moments, step count, average of the weights, loss scale) and the counts of the guard
+that skips harmful steps. With batches that are a pure function of the step
 (data/source.py) a resumed run computes what the uninterrupted one would have, bit by bit on a CPU.
 """
 
@@ -30,7 +32,7 @@ from keras_bert_suite.files import atomic_directory
 from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
 
 _STEP = re.compile(r"step-(\d{8,})")
-_FORMAT = 1
+_FORMAT = 2
 
 
 class CorruptStateError(ValueError):
@@ -39,11 +41,13 @@ class CorruptStateError(ValueError):
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a run stands: `step` optimizer steps done, the data position, the run's settings."""
+    """Where a run stands: `step` optimizer steps done, the data position, the run's settings, and
+    {"step", "loss"} of its best state so far, if it keeps one."""
 
     step: int
     data: dict[str, Any]
     settings: dict[str, Any]
+    best: dict[str, Any] | None = None
 
 
 def settings_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -89,8 +93,19 @@ class TrainingCheckpoint:
     def path(self, step: int) -> Path:
         return self.directory / f"step-{step:08d}"
 
-    def save(self, step: int, *, data: Mapping[str, Any], settings: Mapping[str, Any]) -> Path:
-        """Writes the state after `step` steps and removes the oldest beyond `keep`.
+    def save(
+        self,
+        step: int,
+        *,
+        data: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        best: Mapping[str, Any] | None = None,
+    ) -> Path:
+        """Writes the state after `step` steps and removes the oldest beyond `keep`, but the best.
+
+        Args:
+          step, data, settings: see TrainingState.
+          best: {"step", "loss"} of the state to keep beside the newest.
 
         Returns:
           The directory of the state.
@@ -109,13 +124,18 @@ class TrainingCheckpoint:
                 "step": step,
                 "data": data,
                 "settings": settings,
+                "best": best,
                 "files": {f.name: {"bytes": f.stat().st_size, "crc32": _crc32(f)} for f in files},
             }
+            state["crc32"] = _crc32_of_values(state)
             text = json.dumps(state, indent=2, sort_keys=True) + "\n"
             (folder / "state.json").write_text(text, encoding="utf-8")
         if self.is_chief:
-            for old in self.steps()[: -self.keep]:
-                shutil.rmtree(self.path(old), ignore_errors=True)
+            # What is newer than this state was passed over when the run was resumed.
+            so_far = [one for one in self.steps() if one <= step]
+            for old in so_far[: -self.keep]:
+                if not best or old != best["step"]:
+                    shutil.rmtree(self.path(old), ignore_errors=True)
         return target
 
     def restore_newest(self, *, settings: Mapping[str, Any]) -> TrainingState | None:
@@ -151,6 +171,15 @@ class TrainingCheckpoint:
             )
         return None
 
+    def restore(self, step: int) -> None:
+        """Restores the state after `step` steps.
+
+        Raises:
+          CorruptStateError: it cannot be read.
+        """
+        self._read(step)
+        self._restore(step)
+
     def _read(self, step: int) -> TrainingState:
         """Checks a state's files and gives its state.json."""
         folder = self.path(step)
@@ -158,11 +187,17 @@ class TrainingCheckpoint:
             state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
             if state["format"] != _FORMAT:
                 raise CorruptStateError(f"{folder} has format {state['format']}, not {_FORMAT}.")
+            if state.pop("crc32") != _crc32_of_values(state):
+                raise CorruptStateError(
+                    f"{folder / 'state.json'} is damaged: its checksum is wrong."
+                )
             for name, expected in state["files"].items():
                 path = folder / name
                 if path.stat().st_size != expected["bytes"] or _crc32(path) != expected["crc32"]:
                     raise CorruptStateError(f"{path} is damaged: size or checksum is wrong.")
-            return TrainingState(int(state["step"]), state["data"], state["settings"])
+            return TrainingState(
+                int(state["step"]), state["data"], state["settings"], state["best"]
+            )
         except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise CorruptStateError(f"{folder} cannot be read: {error!r}.") from error
 
@@ -228,7 +263,16 @@ def _named_variables(model, optimizer) -> dict[str, keras.Variable]:
     paths are no good as names, since they count what the process built before.
     """
     model_variables = {f"model_{i:04d}_{v.name}": v for i, v in enumerate(model.variables)}
-    return model_variables | {f"optimizer_{i:04d}": v for i, v in enumerate(optimizer.variables)}
+    guard = getattr(model, "update_guard", None)
+    return (
+        model_variables
+        | {f"optimizer_{i:04d}": v for i, v in enumerate(optimizer.variables)}
+        | {f"guard_{i:04d}": v for i, v in enumerate(guard.variables if guard else ())}
+    )
+
+
+def _crc32_of_values(values: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
 def _crc32(path: Path) -> int:

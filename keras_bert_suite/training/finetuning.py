@@ -33,7 +33,8 @@ from keras_bert_suite.training.optimizers import make_optimizer
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.prediction import Predictor, check_sequence_length
 from keras_bert_suite.training.strategies import is_chief, make_strategy
-from keras_bert_suite.training.trainer import Trainer, TrainingResult
+from keras_bert_suite.training.trainer import Trainer
+from keras_bert_suite.training.training_result import TrainingResult
 
 
 @dataclasses.dataclass(frozen=True)

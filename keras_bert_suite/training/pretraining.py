@@ -23,7 +23,8 @@ from keras_bert_suite.training.checkpoint import settings_difference
 from keras_bert_suite.training.held_out import HeldOut
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 from keras_bert_suite.training.strategies import WorkerSum, is_chief, make_strategy
-from keras_bert_suite.training.trainer import Trainer, TrainingResult
+from keras_bert_suite.training.trainer import Trainer
+from keras_bert_suite.training.training_result import TrainingResult
 from keras_bert_suite.training.weight_average import averaged_weights
 
 _KIND = "pretraining"
@@ -87,7 +88,8 @@ def pretrain(
     result = trainer.run()
     if result.step < settings.num_steps:
         return PretrainingOutcome(_interrupted_line(settings, result), None, result.exit_status)
-    metrics = _metrics(result, source, evaluate, held_out)
+    step = trainer.restore_best() if settings.final_model == "best" else result.step
+    metrics = _metrics(result, source, evaluate, held_out, step=step)
     if is_chief(strategy):
         with averaged_weights(model):
             save_model(model, settings.output_dir, tokenizer=tokenizer)
@@ -130,6 +132,8 @@ def _trainer(settings, run_settings, model, source, strategy, evaluate) -> Train
         log_every=settings.log_every,
         evaluate=evaluate,
         evaluate_every=settings.eval_every,
+        keep_best=settings.keep_best,
+        max_bad_steps=settings.max_bad_steps,
         settings=run_settings,
     )
 
@@ -162,8 +166,13 @@ def _finished(
     return PretrainingOutcome(f"Finished before: {_summary(settings, metrics)}", metrics)
 
 
-def _metrics(result: TrainingResult, source, evaluate, held_out_batches) -> dict[str, Any]:
-    """What metrics.json holds: held-out losses (nats), accuracies, and the run's pace."""
+def _metrics(
+    result: TrainingResult, source, evaluate, held_out_batches, *, step: int
+) -> dict[str, Any]:
+    """What metrics.json holds: held-out losses (nats), accuracies, and the run's pace.
+
+    The weights are those after `step` steps.
+    """
     training = [record for record in result.history if record["kind"] == "train"]
     metrics: dict[str, Any] = {
         "steps": result.step,
@@ -174,19 +183,23 @@ def _metrics(result: TrainingResult, source, evaluate, held_out_batches) -> dict
         ),
         "padding_share": statistics.fmean(r["padding_share"] for r in training),
     }
+    if result.best_step is not None:
+        metrics |= {"best_step": result.best_step, "model_step": step}
     if evaluate is not None:
-        metrics |= _evaluation(result, evaluate)
+        metrics |= _evaluation(result, evaluate, step=step)
         metrics["unigram_entropy"] = unigram_entropy(
             held_out_batches, token_counts=source.token_counts()
         )
     return metrics
 
 
-def _evaluation(result: TrainingResult, evaluate: Callable[..., Any]) -> dict[str, float]:
-    """The held-out numbers of the last step: those of the log, where it was due to evaluate."""
-    last = result.history[-1]
-    if last["kind"] == "eval" and last["step"] == result.step:
-        return {name: value for name, value in last.items() if name not in ("kind", "step")}
+def _evaluation(
+    result: TrainingResult, evaluate: Callable[..., Any], *, step: int
+) -> dict[str, float]:
+    """The held-out numbers after `step` steps: those of the log, where it was due to evaluate."""
+    for record in result.history:
+        if record["kind"] == "eval" and record["step"] == step:
+            return {name: value for name, value in record.items() if name not in ("kind", "step")}
     return evaluate()
 
 

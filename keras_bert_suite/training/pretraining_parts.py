@@ -90,6 +90,8 @@ def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> Bert
         optimizer=optimizer,
         micro_batches=settings.micro_batches,
         jit_compile=settings.jit_compile,
+        guard_updates=True,
+        spike_factor=settings.spike_factor,
     )
     return model
 

@@ -102,6 +102,21 @@ class PretrainingSettings:
     steps_per_call: int = setting(5, help="Steps between two looks at Ctrl-C.", free=True)
     checkpoint_every: int = setting(1000, help="Steps between two states.", free=True)
     keep_checkpoints: int = setting(3, help="How many of the newest states stay.", free=True)
+    keep_best: bool = setting(
+        False, help="Keep the state with the lowest held-out loss beside the newest.", free=True
+    )
+    final_model: str = setting(
+        "last", help="Which weights become the model: last, or best (with --keep_best).", free=True
+    )
+    max_bad_steps: int = setting(
+        10,
+        help="A step whose loss or gradient is not finite, or is a spike, changes no weight; after "
+        "more than so many of them the run stops.",
+        free=True,
+    )
+    spike_factor: float | None = setting(
+        None, help="A loss above this many times the median of the last 64 is a spike."
+    )
     log_every: int = setting(50, help="Steps between two lines of metrics.", free=True)
     eval_every: int | None = setting(
         None, help="Steps between two evaluations; by default only at the end.", free=True
@@ -123,10 +138,21 @@ class PretrainingSettings:
             )
         if self.eval_every is not None and self.eval_data is None:
             raise ValueError("--eval_every needs --eval_data. Received: no eval_data.")
+        self._check_best()
         if self.num_replicas is not None and self.strategy != "mirrored":
             raise ValueError(
                 "num_replicas belongs to --strategy=mirrored alone. Received: "
                 f"num_replicas={self.num_replicas} with strategy={self.strategy!r}."
+            )
+
+    def _check_best(self):
+        if self.final_model not in ("last", "best"):
+            raise ValueError(f"final_model must be last or best. Received: {self.final_model!r}.")
+        if self.final_model == "best" and not self.keep_best:
+            raise ValueError("--final_model=best needs --keep_best. Received: no keep_best.")
+        if self.keep_best and self.eval_every is None:
+            raise ValueError(
+                "--keep_best needs --eval_data and --eval_every. Received: no eval_every."
             )
 
     @property

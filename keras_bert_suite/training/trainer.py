@@ -6,12 +6,13 @@ import math
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_bert_suite.data.source import BatchSource
 from keras_bert_suite.training import strategies
+from keras_bert_suite.training.bad_steps import BadSteps
+from keras_bert_suite.training.best_state import BestState
 from keras_bert_suite.training.checkpoint import (
     DIVERGED_REMEDY,
     TrainingCheckpoint,
@@ -21,31 +22,7 @@ from keras_bert_suite.training.progress import Progress
 from keras_bert_suite.training.signals import StopSignals
 from keras_bert_suite.training.step_function import StepFunction
 from keras_bert_suite.training.tensorboard import TrainingLog
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a run came to.
-
-    Attributes:
-      history: the records of log.jsonl, those of earlier parts of a resumed run included.
-      seconds: wall time of this part of the run.
-      interrupted: the number of the signal that ended it early, or None.
-      step: optimizer steps done, from the very start.
-      tokens_per_second: real (not padding) tokens trained per second of this part's step calls, the
-        first call (tracing) left out; 0 when there was no other.
-    """
-
-    history: list[dict[str, Any]]
-    seconds: float
-    interrupted: int | None
-    step: int
-    tokens_per_second: float
-
-    @property
-    def exit_status(self) -> int:
-        """The exit status a shell expects: 0, or 128 + signal (130 Ctrl-C, 143 SIGTERM)."""
-        return 128 + self.interrupted if self.interrupted else 0
+from keras_bert_suite.training.training_result import TrainingResult
 
 
 class Trainer:
@@ -64,6 +41,9 @@ class Trainer:
       log_every: steps between two records.
       evaluate: called with the number of steps done; gives metrics to record, or None.
       evaluate_every: steps between two evaluations.
+      keep_best: keeps the state with the lowest held-out loss beside the newest; the last step is
+        then evaluated too.
+      max_bad_steps: how many steps the model's guard may skip before the run stops; None: any.
       settings: JSON values that must be the same when the run is resumed.
       quiet: shows no progress.
 
@@ -85,6 +65,8 @@ class Trainer:
         log_every: int = 10,
         evaluate: Callable[[int], Mapping[str, float] | None] | None = None,
         evaluate_every: int | None = None,
+        keep_best: bool = False,
+        max_bad_steps: int | None = None,
         settings: Mapping[str, Any] | None = None,
         quiet: bool = False,
     ):
@@ -111,6 +93,8 @@ class Trainer:
             is_chief=self._is_chief,
         )
         self._saved_step: int | None = None
+        self._best = BestState(model.term_weights) if keep_best else None
+        self.bad_steps = BadSteps(model, max_bad_steps)
 
     def run(self) -> TrainingResult:
         """Trains up to `num_steps`, or until SIGINT or SIGTERM, and leaves a state to resume from.
@@ -124,6 +108,8 @@ class Trainer:
         state = self.checkpoint.restore_newest(settings=self.settings)
         first_step = state.step if state else 0
         self._saved_step = first_step if state else None
+        if state and self._best:
+            self._best.from_json(self._still_there(state.best))
         self._check_workers_agree(first_step)
         log = TrainingLog(self.output_dir, first_step=first_step, is_chief=self._is_chief)
         bar = Progress(num_steps=self.num_steps, first_step=first_step, quiet=self._quiet)
@@ -137,15 +123,46 @@ class Trainer:
                 log.close()
         seconds = time.monotonic() - started
         return TrainingResult(
-            log.history, seconds, loop.interrupted, loop.step, loop.tokens_per_second
+            log.history,
+            seconds,
+            loop.interrupted,
+            loop.step,
+            loop.tokens_per_second,
+            self._best.step if self._best else None,
         )
 
     def save(self, step: int) -> Path:
         """Saves the state after `step` steps, unless it is there already; gives its directory."""
         if self._saved_step != step:
-            self.checkpoint.save(step, data=self.source.state(step), settings=self.settings)
+            best = self._best.to_json() if self._best else None
+            self.checkpoint.save(
+                step, data=self.source.state(step), settings=self.settings, best=best
+            )
             self._saved_step = step
         return self.checkpoint.path(step)
+
+    def save_if_best(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Saves the state after `step` steps if its held-out metrics are the best so far."""
+        if self._best and self._best.improved(step, metrics):
+            self.save(step)
+
+    def restore_best(self) -> int:
+        """Puts the best state into the model; gives its step.
+
+        Raises:
+          CorruptStateError: it cannot be read.
+        """
+        assert self._best and self._best.step is not None
+        self.checkpoint.restore(self._best.step)
+        return self._best.step
+
+    def _still_there(self, best: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        # Gone where the state that took its place was damaged afterwards.
+        return best if best and self.checkpoint.path(best["step"]).is_dir() else None
+
+    def evaluation_due(self, step: int) -> bool:
+        last = self._best is not None and step == self.num_steps
+        return self.evaluate is not None and (last or self.due("evaluate", step))
 
     def due(self, what: str, step: int) -> bool:
         every = self._every[what]
@@ -194,6 +211,7 @@ class _Loop:
         trainer = self.trainer
         if self.step >= trainer.num_steps:
             return
+        self._check_bad_steps(trainer.bad_steps.count())
         function = StepFunction(
             trainer.model, trainer.source, trainer.strategy, step=first_step, state=data_state
         )
@@ -202,7 +220,7 @@ class _Loop:
             self.interrupted = trainer.agreed_signal(self.signals.received)
             if trainer.due("log", self.step) or self.step == trainer.num_steps:
                 self._record(function)
-            if trainer.due("evaluate", self.step) and trainer.evaluate and not self.interrupted:
+            if trainer.evaluation_due(self.step) and not self.interrupted:
                 self._evaluate()
             if trainer.due("checkpoint", self.step):
                 trainer.save(self.step)
@@ -215,7 +233,7 @@ class _Loop:
 
     def _call(self, function: StepFunction) -> None:
         started = time.monotonic()
-        count = self.trainer.steps_until_due(self.step)
+        count, skipped = self.trainer.steps_until_due(self.step), self.trainer.bad_steps.count()
         tokens, slots = function(count)
         loss = function.metrics()["loss"]
         seconds = time.monotonic() - started
@@ -225,6 +243,7 @@ class _Loop:
                 f"The loss is {loss} at or before step {self.step}. Last good state: "
                 f"{newest_or_none(self.trainer.checkpoint)}. {DIVERGED_REMEDY}"
             )
+        self._check_bad_steps(skipped)
         if self._calls:
             self._timed_tokens += tokens
             self._timed_seconds += seconds
@@ -233,12 +252,23 @@ class _Loop:
         self._seconds += seconds
         self.bar.update(self.step, loss=loss, tokens_per_second=self._tokens / self._seconds)
 
+    def _check_bad_steps(self, before: int) -> None:
+        """Tells about the steps skipped beyond `before`, and stops where they are too many."""
+        bad_steps = self.trainer.bad_steps
+        if new := bad_steps.count() - before:
+            self.bar.message(
+                f"{new} of the steps up to {self.step} skipped: a loss or gradient is bad"
+            )
+        if bad_steps.too_many():
+            raise ValueError(bad_steps.explained(self.trainer.save(self.step)))
+
     def _record(self, function: StepFunction) -> None:
         tokens, slots = self.trainer.sum_over_workers([self._tokens, self._slots])
         metrics = function.metrics(reset=True) | {
             "learning_rate": function.learning_rate(),
             "tokens_per_second": tokens / self._seconds,
             "padding_share": 1.0 - tokens / slots,
+            **self.trainer.bad_steps.metrics(),
         }
         self._tokens, self._slots, self._seconds = 0, 0, 0.0
         self.log.write(self.step, metrics)
@@ -250,6 +280,7 @@ class _Loop:
             metrics = {name: float(value) for name, value in metrics.items()}
             self.log.write(self.step, metrics, kind="eval")
             self.bar.log(self.step, {f"eval {name}": value for name, value in metrics.items()})
+            self.trainer.save_if_best(self.step, metrics)
 
 
 def _built_optimizer(model, strategy):

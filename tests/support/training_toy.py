@@ -23,11 +23,16 @@ VOCABULARY, LENGTH, PREDICTIONS = 40, 12, 5
 
 class RandomSource:
     """Rows of random tokens of random lengths; row r of a step has 1 + (r % 5) predictions, so that
-    the replicas' halves hold unequal numbers of masked tokens."""
+    the replicas' halves hold unequal numbers of masked tokens.
 
-    def __init__(self, *, global_batch_size=8, seed=0):
+    `poison` {step: factor} puts the factor by which Bag's loss is multiplied (NaN, or a large
+    number) in one row of those steps.
+    """
+
+    def __init__(self, *, global_batch_size=8, seed=0, poison=None):
         self.global_batch_size = global_batch_size
         self.seed = seed
+        self.poison = poison
 
     def state(self, step):
         return {"step": step, "seed": self.seed}
@@ -41,7 +46,10 @@ class RandomSource:
         ids = np.sort(generator.integers(5, 12, [count, LENGTH]), 1) * real
         order = np.argsort(generator.random([count, LENGTH]) + ~real, 1)[:, :PREDICTIONS]
         weights = np.arange(PREDICTIONS) <= np.arange(count)[:, None] % PREDICTIONS
+        poison = np.ones([count], np.float32)
+        poison[-1] = (self.poison or {}).get(step, 1.0)
         return {
+            **({} if self.poison is None else {"poison": poison}),
             "token_ids": ids.astype(np.int32),
             "segment_ids": (np.arange(LENGTH) >= lengths // 2).astype(np.int32) * real,
             "padding_mask": real.astype(np.int32),
@@ -82,7 +90,8 @@ def tiny_model(
     strategy, *, dropout=0.0, precision="float32", seed=1, num_steps=20, num_layers=2, **options
 ):
     """A compiled BERT, 16 wide; `options` go to compile or make_optimizer."""
-    compile_options = {k: options.pop(k) for k in ("micro_batches", "jit_compile") if k in options}
+    names = ("micro_batches", "jit_compile", "guard_updates", "spike_factor")
+    compile_options = {k: options.pop(k) for k in names if k in options}
     config = EncoderConfig(
         vocab_size=VOCABULARY,
         hidden_size=16,
@@ -141,8 +150,10 @@ class Bag(ExactModel):
         return {"bag": tf.cast(tf.shape(batch["token_ids"])[0], tf.float32)}
 
     def loss_terms(self, outputs, batch):
-        labels = batch["next_sentence_labels"]
-        return {"bag": sparse_cross_entropy(outputs, labels)}
+        total, weight = sparse_cross_entropy(outputs, batch["next_sentence_labels"])
+        if "poison" in batch:
+            total *= tf.reduce_max(batch["poison"])
+        return {"bag": (total, weight)}
 
     def metric_terms(self, outputs, batch):
         return {}
@@ -152,8 +163,9 @@ def bag_model(strategy, *, seed=1, num_steps=20, **options):
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = Bag()
+        compiling = {k: options.pop(k) for k in ("guard_updates", "spike_factor") if k in options}
         optimizer = make_optimizer(**{"learning_rate": 1e-2, "num_steps": num_steps, **options})
-        model.compile(optimizer=optimizer)
+        model.compile(optimizer=optimizer, **compiling)
     return model
 
 

@@ -56,6 +56,25 @@ def test_keeps_the_newest(model, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
 
 
+def test_keeps_the_best_beside_the_newest(model, tmp_path):
+    checkpoint = checkpoint_of(model, tmp_path, keep=2)
+    for step, best in ((1, 1), (2, 1), (3, 1), (4, 4), (5, 4)):
+        best = {"step": best, "loss": 0.5}
+        checkpoint.save(step, data={}, settings=SETTINGS, best=best)
+        assert checkpoint.steps() == {1: [1], 2: [1, 2], 3: [1, 2, 3]}.get(step, [step - 1, step])
+    assert checkpoint.restore_newest(settings=SETTINGS).best == {"step": 4, "loss": 0.5}
+
+
+def test_damaged_states_that_were_passed_over_do_not_push_out_good_ones(model, tmp_path):
+    checkpoint = checkpoint_of(model, tmp_path, keep=1)
+    save(checkpoint, 9)
+    _flip_a_byte(tmp_path / "step-00000009")
+    save(checkpoint, 4)
+    assert checkpoint.steps() == [4, 9]
+    with pytest.warns(UserWarning, match="step-00000009.*damaged"):
+        assert checkpoint.restore_newest(settings=SETTINGS).step == 4
+
+
 def test_nothing_saved_nothing_restored(model, tmp_path):
     assert checkpoint_of(model, tmp_path / "none").restore_newest(settings=SETTINGS) is None
 
@@ -80,12 +99,33 @@ def _break_state(folder):
     (folder / "state.json").write_text("{")
 
 
+def _change_the_state(folder):
+    text = (folder / "state.json").read_text()
+    assert '"row": 16' in text
+    (folder / "state.json").write_text(text.replace('"row": 16', '"row": 17'))
+
+
+def _drop_the_data(folder):
+    (folder / "training.data-00000-of-00001").unlink()
+
+
 def _other_format(folder):
     state = json.loads((folder / "state.json").read_text())
     (folder / "state.json").write_text(json.dumps(state | {"format": 99}))
 
 
-@pytest.mark.parametrize("damage", [_flip_a_byte, _cut, _drop_state, _break_state, _other_format])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _flip_a_byte,
+        _cut,
+        _drop_the_data,
+        _drop_state,
+        _break_state,
+        _change_the_state,
+        _other_format,
+    ],
+)
 def test_a_damaged_newest_gives_the_one_before_with_a_warning(model, tmp_path, damage):
     checkpoint = checkpoint_of(model, tmp_path)
     save(checkpoint, 1, 2)

@@ -118,6 +118,53 @@ def test_evaluates_when_due(one_device, tmp_path):
     ]
 
 
+def test_keeps_the_state_with_the_lowest_held_out_loss(one_device, tmp_path):
+    losses = {2: 0.9, 4: 0.5, 6: 0.7, 8: 0.6}
+    weights = {}
+
+    def evaluate(step):
+        weights[step] = toy.weights_of(model)
+        return {"bag_loss": losses[step], "bag_accuracy": 0.0}
+
+    options = {
+        "evaluate": evaluate,
+        "evaluate_every": 2,
+        "keep_best": True,
+        "keep_checkpoints": 1,
+        "num_steps": 8,
+    }
+    model = toy.bag_model(one_device)
+    trainer = trainer_of(one_device, tmp_path, model=model, **options)
+    assert trainer.run().best_step == 4
+    assert trainer.checkpoint.steps() == [4, 8]
+    # A run that finds the end done knows the best all the same.
+    model = toy.bag_model(one_device)
+    again = trainer_of(one_device, tmp_path, model=model, **options)
+    assert again.run().best_step == 4
+    assert again.restore_best() == 4
+    for one, other in zip(toy.weights_of(model), weights[4], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_best_so_far_survives_an_interruption(one_device, tmp_path):
+    class Killed(Exception):
+        pass
+
+    losses = {2: 0.5, 4: 0.7, 6: 0.6}
+
+    def evaluate(step):
+        if step == 4 and not survived:
+            raise Killed
+        return {"bag_loss": losses[step]}
+
+    options = {"evaluate": evaluate, "evaluate_every": 2, "keep_best": True}
+    survived = False
+    with pytest.raises(Killed):
+        trainer_of(one_device, tmp_path, **options).run()
+    survived = True
+    assert trainer_of(one_device, tmp_path, **options).run().best_step == 2
+
+
 def test_stops_when_the_loss_is_not_finite(one_device, tmp_path):
     model = toy.bag_model(one_device)
 
