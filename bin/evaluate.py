@@ -1,26 +1,32 @@
 #!/usr/bin/env python3
-"""Scores a fine-tuned model on a file with targets.
+"""Scores a fine-tuned model on a file with targets, or a file of predictions.
 
     bin/evaluate.py --model_dir=tuned/ --data_file=test.csv --output_dir=scores/
+    bin/evaluate.py --task=qa --data_file=dev-v2.0.json --predictions_file=predictions.json \\
+        --null_odds_file=null_odds.json --null_threshold=0.5 --output_dir=scores/
 
 The task, its labels and the columns are those of the training; other column names are told by flag.
 Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one line an example,
-in the file's order).
+in the file's order), for question answering also the files of the official scripts. Of a file of
+predictions, whatever program wrote it, there is metrics.json alone, equal to the official script's.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from absl import flags
 
 from keras_bert_suite import cli
-from keras_bert_suite.files import atomic_write
 from keras_bert_suite.tasks.task import Task
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "What bin/finetune.py wrote.", required=True)
-_DATA_FILE = flags.DEFINE_string("data_file", None, "Examples with targets.", required=True)
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "What bin/finetune.py wrote.")
+_DATA_FILE = flags.DEFINE_string("data_file", None, "Examples with targets.")
+_TASK = flags.DEFINE_enum("task", None, [*Task.alternatives()], "Of --predictions_file.")
+_PREDICTIONS_FILE = flags.DEFINE_string(
+    "predictions_file", None, "Answers to score in the place of --model_dir's."
+)
+_NULL_ODDS_FILE = flags.DEFINE_string(
+    "null_odds_file", None, "How likely each question of --predictions_file has no answer."
+)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where to write.", required=True)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples computed at once.")
 _SEQUENCE_LENGTH = flags.DEFINE_integer(
@@ -37,28 +43,42 @@ _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
 def main(argv):
     del argv
-    from keras_bert_suite.training.prediction import Predictor, evaluate_file
+    of_file = bool(_PREDICTIONS_FILE.value)
+    if of_file == bool(_MODEL_DIR.value) or of_file != bool(_TASK.value):
+        raise ValueError("Give either --model_dir, or --predictions_file with --task.")
+    if not of_file and (_NULL_ODDS_FILE.value or not _DATA_FILE.value):
+        raise ValueError("--model_dir needs --data_file, and has no use for --null_odds_file.")
+    options = {name: flag.value for name, flag in _TASK_OPTIONS.items()}
+    from keras_bert_suite.training import evaluation_files, prediction
 
-    predictor = Predictor.load(
+    if of_file:
+        task = Task.from_options(_TASK.value, options)
+        metrics = evaluation_files.score_predictions_file(
+            _PREDICTIONS_FILE.value,
+            _OUTPUT_DIR.value,
+            task=task,
+            data_file=_DATA_FILE.value,
+            null_odds_file=_NULL_ODDS_FILE.value,
+        )
+        print(task.report(metrics))
+        return
+    predictor = prediction.Predictor.load(
         _MODEL_DIR.value,
-        options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
+        options=options,
         sequence_length=_SEQUENCE_LENGTH.value,
         precision=_PRECISION.value,
         batch_size=_BATCH_SIZE.value,
     )
-    result = evaluate_file(predictor, _DATA_FILE.value, skip_bad_rows=_SKIP_BAD_ROWS.value)
-    output_dir = Path(_OUTPUT_DIR.value)
-    with atomic_write(output_dir / "predictions.jsonl") as file:
-        file.writelines(json.dumps(p, ensure_ascii=False) + "\n" for p in result.predictions)
-    with atomic_write(output_dir / "metrics.json") as file:
-        file.write(json.dumps(result.metrics, indent=2, ensure_ascii=False) + "\n")
+    result = prediction.evaluate_file(
+        predictor, _DATA_FILE.value, skip_bad_rows=_SKIP_BAD_ROWS.value
+    )
+    evaluation_files.write_evaluation(result, _OUTPUT_DIR.value, task=predictor.task)
     print(predictor.task.report(result.metrics))
     if result.bad_rows:
-        rows = "row" if len(result.bad_rows) == 1 else "rows"
-        print(f"{len(result.bad_rows)} bad {rows} skipped, the first: {result.bad_rows[0]}")
+        print(f"Bad rows skipped: {len(result.bad_rows)}, the first: {result.bad_rows[0]}")
     print(
         f"\n{result.metrics['num_examples']:,} examples of {_DATA_FILE.value}; metrics.json and "
-        f"predictions.jsonl are in {output_dir}. Next: bin/export_model.py "
+        f"predictions.jsonl are in {_OUTPUT_DIR.value}. Next: bin/export_model.py "
         f"--model_dir={_MODEL_DIR.value} --export_dir=DIR"
     )
 

@@ -72,7 +72,9 @@ _FLAGS = {
         "task init_from train_file dev_file tuning epochs learning_rate batch_size "
         "sequence_length seed strategy precision output_dir"
     ),
-    "evaluate": "model_dir data_file output_dir",
+    "evaluate": (
+        "model_dir data_file output_dir task predictions_file null_odds_file null_threshold"
+    ),
     "predict": "model_dir input output",
     "convert_checkpoint": "source output_dir format",
     "edit_model": (

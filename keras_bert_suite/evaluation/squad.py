@@ -82,6 +82,7 @@ def scores_v2(
     *,
     null_odds: Mapping[str, float] | None = None,
     null_threshold: float = 1.0,
+    lowest: float = 0.0,
 ) -> dict[str, float | int]:
     """The numbers of evaluate-v2.0.py.
 
@@ -91,6 +92,7 @@ def scores_v2(
       null_odds: question id -> how likely it is unanswerable: a probability or any other number
         that grows with it.
       null_threshold: a question whose odds are greater counts as answered by "".
+      lowest: of `best_null_threshold`; the script's is 0, for probabilities.
 
     Returns:
       exact, f1, total; the same with HasAns_ and NoAns_ before them for the answerable and the
@@ -108,16 +110,20 @@ def scores_v2(
     null = dict.fromkeys(gold, False)
     if null_odds is not None:
         null = {question: null_odds[question] > null_threshold for question in gold}
-    kept = [{q: float(not gold[q]) if null[q] else one[q] for q in gold} for one in (exact, f1)]
-    result = _means(*kept, gold)
+    kept_exact, kept_f1 = (
+        {q: float(not gold[q]) if null[q] else one[q] for q in gold} for one in (exact, f1)
+    )
+    result = _means(kept_exact, kept_f1, gold)
     parts = {"HasAns": [q for q in gold if gold[q]], "NoAns": [q for q in gold if not gold[q]]}
     for name, questions in parts.items():
         if questions:
-            means = _means(*kept, questions)
+            means = _means(kept_exact, kept_f1, questions)
             result |= {f"{name}_{key}": value for key, value in means.items()}
     if null_odds is not None:
         for name, one in (("exact", exact), ("f1", f1)):
-            best, threshold = best_null_threshold(answers, gold, one, null_odds=null_odds)
+            best, threshold = best_null_threshold(
+                answers, gold, one, null_odds=null_odds, lowest=lowest
+            )
             result |= {f"best_{name}": best, f"best_{name}_thresh": threshold}
     return result
 

@@ -222,13 +222,19 @@ def run_model(
     return dict((model if with_heads else model.encoder)(batch, training=False))
 
 
-def _in_parts(run: Callable[[Tensors], dict[str, tf.Tensor]], batch: Tensors) -> Tensors:
+def _in_parts(
+    run: Callable[[Tensors], dict[str, tf.Tensor]], batch: Tensors
+) -> dict[str, tf.Tensor]:
     """The outputs for a batch of any number of rows, at least one, in memory for a few of them."""
     rows = tf.shape(batch["token_ids"])[0]
     first = run({name: tensor[:_ROWS_AT_ONCE] for name, tensor in batch.items()})
     parts = {
         name: tf.TensorArray(
-            value.dtype, size=1, dynamic_size=True, infer_shape=False, element_shape=value.shape
+            value.dtype,
+            size=1,
+            dynamic_size=True,
+            infer_shape=False,
+            element_shape=[None, *value.shape[1:]],  # the last part has fewer rows
         ).write(0, value)
         for name, value in first.items()
     }

@@ -21,7 +21,8 @@ class SpanQuestionHead(Classifier):
 
     "start_logits" and "end_logits", float32 [batch, length], PADDING_LOGIT in the padding. The
     targets are `start_positions` and `end_positions`, int32 [batch], columns of the row; (0, 0)
-    stands for no answer. Optionally `example_weights`. The loss is the mean of the two
+    stands for no answer, and a negative start for a row whose answer is not known and that does not
+    count. Optionally `example_weights`. The loss is the mean of the two
     cross-entropies, in nats.
 
     Args:
@@ -75,7 +76,7 @@ class SpanQuestionHead(Classifier):
     def loss_weights(self, batch):
         if not _has_targets(batch):
             return {}
-        return {"qa": tf.reduce_sum(example_weights(batch, batch["start_positions"]))}
+        return {"qa": tf.reduce_sum(_weights(batch))}
 
     def loss_terms(self, outputs, batch):
         if not _has_targets(batch):
@@ -105,8 +106,13 @@ def _has_targets(batch):
     return "start_positions" in batch and "end_positions" in batch
 
 
+def _weights(batch):
+    starts = batch["start_positions"]
+    return example_weights(batch, starts) * tf.cast(starts >= 0, tf.float32)
+
+
 def _both(outputs, batch):
     """The logits, targets and weights of the starts, then those of the ends."""
-    weights = example_weights(batch, batch["start_positions"])
+    weights = _weights(batch)
     for side in ("start", "end"):
-        yield outputs[f"{side}_logits"], batch[f"{side}_positions"], weights
+        yield outputs[f"{side}_logits"], tf.maximum(batch[f"{side}_positions"], 0), weights
