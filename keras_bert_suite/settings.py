@@ -50,7 +50,7 @@ def define_flags(settings_class: type, *, config: bool = True) -> None:
         shown = field.default
         if shown is _REQUIRED:
             note = " (required)"
-        elif shown is None:
+        elif shown is None or shown == "":
             note = ""
         else:
             note = f" (default: {','.join(shown) if kind is tuple else str(shown)})"
@@ -61,14 +61,15 @@ def define_flags(settings_class: type, *, config: bool = True) -> None:
         )
 
 
-def from_flags(settings_class: type) -> Any:
-    """Gives the settings of the parsed flags over those of the --config file.
+def from_flags(settings_class: type, *, config: bool = True) -> Any:
+    """Gives the settings of the parsed flags over those of the --config file, where there is one.
 
     Raises:
       ValueError: a required setting is missing, an unknown key in the file, a wrong type, or what
         the settings class refuses.
     """
-    values = read_config(settings_class, flags.FLAGS.config) if flags.FLAGS.config else {}
+    path = flags.FLAGS.config if config else None
+    values = read_config(settings_class, path) if path else {}
     for field in dataclasses.fields(settings_class):
         if flags.FLAGS[field.name].present:
             values[field.name] = flags.FLAGS[field.name].value

@@ -103,7 +103,7 @@ def test_from_ready_line_to_sigterm(start_server, contract_config, repository):
         (["--model_base_path=/", "--port=0"], "nothing would listen"),
         (["--model_base_path=/", "--rest_api_port=8500"], "must differ. Received: 8500 twice"),
         (["--model_base_path=/", "--port=70000"], "--port must be in 0..65535. Received: 70000"),
-        (["--model_base_path=/", "--num_threads=0"], "num_threads must be at least 1"),
+        (["--model_base_path=/", "--grpc_max_threads=0"], "grpc_max_threads must be at least 1"),
         (["--model_base_path=/", "--enable_profiler"], "Unknown command line flag"),
     ],
 )

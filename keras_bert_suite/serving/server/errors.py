@@ -59,6 +59,12 @@ def not_found(message: str) -> ServingError:
     return ServingError(grpc.StatusCode.NOT_FOUND, message)
 
 
+def deadline_exceeded() -> ServingError:
+    return ServingError(
+        grpc.StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the request was computed."
+    )
+
+
 def resource_exhausted(message: str) -> ServingError:
     return ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent import futures
 
 import grpc
@@ -19,13 +19,15 @@ from tensorflow_serving.apis import (
 )
 
 from keras_bert_suite.serving.server import config as server_config
-from keras_bert_suite.serving.server import inference
+from keras_bert_suite.serving.server import deadlines, inference
+from keras_bert_suite.serving.server.config_messages import read_text_file
 from keras_bert_suite.serving.server.errors import (
     ServingError,
     as_serving_error,
     invalid_argument,
 )
 from keras_bert_suite.serving.server.manager import ModelManager
+from keras_bert_suite.serving.server.monitoring import Metrics
 from keras_bert_suite.serving.server.servable import Servable
 
 _log = logging.getLogger(__name__)
@@ -34,20 +36,21 @@ _log = logging.getLogger(__name__)
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference on the models of a manager."""
 
-    def __init__(self, manager: ModelManager):
+    def __init__(self, manager: ModelManager, *, metrics: Metrics):
         self._manager = manager
+        self._metrics = metrics
 
     def Predict(self, request, context):  # noqa: N802  (names of the protocol)
-        return self._answer(inference.predict, request, context)
+        return self._answer("Predict", inference.predict, request, context)
 
     def Classify(self, request, context):  # noqa: N802
-        return self._answer(inference.classify, request, context)
+        return self._answer("Classify", inference.classify, request, context)
 
     def Regress(self, request, context):  # noqa: N802
-        return self._answer(inference.regress, request, context)
+        return self._answer("Regress", inference.regress, request, context)
 
     def GetModelMetadata(self, request, context):  # noqa: N802
-        return self._answer(inference.get_model_metadata, request, context)
+        return self._answer("GetModelMetadata", inference.get_model_metadata, request, context)
 
     def MultiInference(self, request, context):  # noqa: N802
         def call():
@@ -58,16 +61,21 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 raise invalid_argument(
                     "All ModelSpecs in a MultiInferenceRequest must access the same model name."
                 )
-            with self._manager.lease(request.tasks[0].model_spec) as servable:
+            spec = request.tasks[0].model_spec
+            with self._counted("MultiInference", spec), self._manager.lease(spec) as servable:
                 return inference.multi_inference(servable, request)
 
         return _guarded(call, context)
 
-    def _answer(self, function: Callable[[Servable, object], object], request, context):
+    def _answer(self, api: str, function: Callable[[Servable, object], object], request, context):
         def call():
-            return leased_call(self._manager, function, request)
+            with self._counted(api, request.model_spec):
+                return leased_call(self._manager, function, request)
 
         return _guarded(call, context)
+
+    def _counted(self, api: str, spec):
+        return self._metrics.request(model_name=spec.name, api=api, entrypoint="GRPC")
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
@@ -104,13 +112,17 @@ class GrpcOptions:
     """Where and how the gRPC server listens.
 
     Attributes:
-      address: HOST:PORT.
+      addresses: HOST:PORT and unix:PATH.
+      ssl_config_file: TLS for all addresses but sockets; empty for none.
+      channel_arguments: options of gRPC, over our own.
       num_threads: requests that are worked on at once.
       max_queued: requests that may wait; more get RESOURCE_EXHAUSTED.
       max_message_bytes: the largest request.
     """
 
-    address: str
+    addresses: Sequence[str]
+    ssl_config_file: str
+    channel_arguments: Sequence[tuple[str, int | str]]
     num_threads: int
     max_queued: int
     max_message_bytes: int
@@ -120,10 +132,11 @@ class GrpcServer:
     """The listening server.
 
     Raises:
-      OSError: the address cannot be bound.
+      OSError: an address cannot be bound, or the TLS file cannot be read.
+      ValueError: the TLS file is no SSLConfig, or its keys are none.
     """
 
-    def __init__(self, manager: ModelManager, *, options: GrpcOptions):
+    def __init__(self, manager: ModelManager, *, options: GrpcOptions, metrics: Metrics):
         self._server = grpc.server(
             futures.ThreadPoolExecutor(options.num_threads, thread_name_prefix="grpc"),
             maximum_concurrent_rpcs=options.num_threads + options.max_queued,
@@ -132,11 +145,12 @@ class GrpcServer:
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_receive_message_length", options.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                *options.channel_arguments,
             ],
         )
         self._health = health.HealthServicer()
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(manager), self._server
+            PredictionService(manager, metrics=metrics), self._server
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(manager), self._server
@@ -151,12 +165,21 @@ class GrpcServer:
         )
         for name in ("", *names):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        credentials = tls_credentials(options.ssl_config_file) if options.ssl_config_file else None
+        for address in options.addresses:
+            self._listen(address, credentials)
+
+    def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> None:
         try:
-            bound = self._server.add_insecure_port(options.address)
+            # Whoever may open the socket's file is on this machine: TLS would add nothing.
+            if credentials is None or address.startswith("unix:"):
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise OSError(f"Cannot listen on {options.address}: {error}") from error
+            raise OSError(f"Cannot listen on {address}: {error}") from error
         if not bound:
-            raise OSError(f"Cannot listen on {options.address}")
+            raise OSError(f"Cannot listen on {address}")
 
     def start(self) -> None:
         self._server.start()
@@ -167,12 +190,32 @@ class GrpcServer:
         self._server.stop(grace_seconds).wait()
 
 
+def tls_credentials(path: str) -> grpc.ServerCredentials:
+    """The credentials of a text-format SSLConfig: server_key, server_cert, custom_ca as PEM.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no SSLConfig, or lacks what TLS needs.
+    """
+    config = read_text_file(path, "SSLConfig")
+    if not config.server_key or not config.server_cert:
+        raise ValueError(f"{path} must have server_key and server_cert, as PEM texts.")
+    if config.client_verify and not config.custom_ca:
+        raise ValueError(f"{path}: client_verify needs custom_ca, who signs the clients.")
+    return grpc.ssl_server_credentials(
+        [(config.server_key.encode(), config.server_cert.encode())],
+        root_certificates=config.custom_ca.encode() or None,
+        require_client_auth=config.client_verify,
+    )
+
+
 def _guarded(call, context):
     """The result of `call()`, or its exception as the status of the RPC."""
     if not context.is_active():  # the client's deadline passed while the request waited
         context.abort(grpc.StatusCode.CANCELLED, "The client is gone.")
     try:
-        return call()
+        with deadlines.within(context.time_remaining()):
+            return call()
     except Exception as error:  # a request must never end the server
         status = as_serving_error(error)
         if status.code is grpc.StatusCode.INTERNAL and not isinstance(error, ServingError):

@@ -31,10 +31,11 @@ class ModelManager:
 
     Args:
       load: makes a Servable, see `Model`.
+      warm_up: whether recorded requests are replayed before a version serves.
     """
 
-    def __init__(self, *, load: Load):
-        self._load = load
+    def __init__(self, *, load: Load, warm_up: bool = True):
+        self._load, self._warm_up = load, warm_up
         self._models: dict[str, Model] = {}
         self._changing = threading.Lock()  # one change of the models at a time; lookups go on
         self._stop = threading.Event()
@@ -59,7 +60,7 @@ class ModelManager:
                     if current and _same_versions(current.settings, wanted):
                         added[name] = current
                     else:
-                        added[name] = Model(wanted, load=self._load)
+                        added[name] = Model(wanted, load=self._load, warm_up=self._warm_up)
                         added[name].reconcile()
                     _check(added[name], wanted)
             except ServingError:

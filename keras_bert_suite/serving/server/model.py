@@ -38,11 +38,12 @@ class Model:
     Args:
       settings: where the versions are and which to serve.
       load: called with (path, name=, version=); gives a Servable or raises.
+      warm_up: whether recorded requests are replayed before a version serves.
     """
 
-    def __init__(self, settings: ModelSettings, *, load: Load):
+    def __init__(self, settings: ModelSettings, *, load: Load, warm_up: bool):
         self.settings = settings
-        self._load = load
+        self._load, self._warm_up = load, warm_up
         self._versions: dict[int, _Version] = {}
         self._lock = threading.Lock()
 
@@ -140,7 +141,8 @@ class Model:
         servable, error = None, None
         try:
             servable = self._load(path, name=self.settings.name, version=version)
-            warmup_replay.replay(servable)
+            if self._warm_up:
+                warmup_replay.replay(servable)
         except Exception as raised:  # whatever a SavedModel may raise must not end the server
             if servable is not None:
                 servable.retire()

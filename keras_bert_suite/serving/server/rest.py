@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 )
 from waitress import wasyncore
 
-from keras_bert_suite.serving.server import inference, rest_json
+from keras_bert_suite.serving.server import deadlines, inference, monitoring, rest_json
 from keras_bert_suite.serving.server.errors import (
     ServingError,
     as_serving_error,
@@ -32,13 +32,43 @@ from keras_bert_suite.serving.server.errors import (
 )
 from keras_bert_suite.serving.server.grpc_service import leased_call
 from keras_bert_suite.serving.server.manager import ModelManager
+from keras_bert_suite.serving.server.monitoring import Metrics
 
 _log = logging.getLogger(__name__)
 
 # model_servers/http_rest_api_util.cc
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,18})|/labels/([^/:]+))?"
 _POST = re.compile(_MODEL + r":(classify|regress|predict)", re.IGNORECASE)
+_CORS = [
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Content-Type"),
+]
 _GET = re.compile(_MODEL + r"(?:/(metadata))?", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RestOptions:
+    """Where and how the REST server listens.
+
+    Attributes:
+      host, port: the address.
+      num_threads: requests that are worked on at once.
+      max_connections: open connections; more wait to be accepted.
+      max_body_bytes: the largest request body.
+      timeout_seconds: how long a request may wait for its turn.
+      metrics_path: where Prometheus reads; None for nowhere.
+      cors: let scripts of other pages read the answers.
+    """
+
+    host: str
+    port: int
+    num_threads: int
+    max_connections: int
+    max_body_bytes: int
+    timeout_seconds: float
+    metrics_path: str | None
+    cors: bool
 
 
 class RestApplication:
@@ -46,22 +76,30 @@ class RestApplication:
 
     Args:
       manager: the models.
-      max_body_bytes: the largest request body.
+      metrics: counts the requests.
+      options: limits, and what is answered beside the models.
     """
 
-    def __init__(self, manager: ModelManager, *, max_body_bytes: int):
+    def __init__(self, manager: ModelManager, *, metrics: Metrics, options: RestOptions):
         self._manager = manager
-        self._max_body_bytes = max_body_bytes
+        self._metrics = metrics
+        self._options = options
 
     def __call__(self, environ, start_response):
+        content_type = "application/json"
         try:
-            status, body = "200 OK", self._answer(environ)
+            with deadlines.within(self._options.timeout_seconds):
+                status, body = "200 OK", self._answer(environ)
+            if environ.get("PATH_INFO") == self._options.metrics_path:
+                content_type = monitoring.CONTENT_TYPE
         except Exception as error:  # a request must never end the server
             failure = as_serving_error(error)
             if failure.code is grpc.StatusCode.INTERNAL and not isinstance(error, ServingError):
                 _log.exception("A request failed")
             status, body = failure.http_status, rest_json.error(failure)
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+        if self._options.cors:
+            headers += _CORS
         start_response(status, headers)
         return [body]
 
@@ -69,19 +107,26 @@ class RestApplication:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method == "POST" and (match := _POST.fullmatch(path)):
             *where, call = match.groups()
-            body = self._body(environ)
-            return getattr(self, f"_{call.lower()}")(_model_spec(*where), body)
+            spec, body = _model_spec(*where), self._body(environ)
+            api = call.capitalize()
+            with self._metrics.request(model_name=spec.name, api=api, entrypoint="REST"):
+                return getattr(self, f"_{call.lower()}")(spec, body)
         if method == "GET" and (match := _GET.fullmatch(path)):
             *where, metadata = match.groups()
             spec = _model_spec(*where)
             return self._metadata(spec) if metadata else self._status(spec)
+        if method == "GET" and path == self._options.metrics_path:
+            return self._metrics.page()
+        if method == "OPTIONS" and self._options.cors:
+            return b""
         raise invalid_argument(f"Malformed request: {method} {path}")
 
     def _body(self, environ) -> bytes:
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        if length > self._max_body_bytes:
+        limit = self._options.max_body_bytes
+        if length > limit:
             raise resource_exhausted(
-                f"The request has {length} bytes, more than the limit of {self._max_body_bytes}"
+                f"The request has {length} bytes, more than the limit of {limit}"
             )
         return environ["wsgi.input"].read(length)
 
@@ -130,24 +175,6 @@ class RestApplication:
         return rest_json.metadata(leased_call(self._manager, inference.get_model_metadata, request))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RestOptions:
-    """Where and how the REST server listens.
-
-    Attributes:
-      host, port: the address.
-      num_threads: requests that are worked on at once.
-      max_connections: open connections; more wait to be accepted.
-      max_body_bytes: the largest request body.
-    """
-
-    host: str
-    port: int
-    num_threads: int
-    max_connections: int
-    max_body_bytes: int
-
-
 # How long no request may be in work before the server takes it that all are answered.
 _QUIET_SECONDS = 0.25
 
@@ -159,8 +186,8 @@ class RestServer:
       OSError: the address cannot be bound.
     """
 
-    def __init__(self, manager: ModelManager, *, options: RestOptions):
-        self._application = RestApplication(manager, max_body_bytes=options.max_body_bytes)
+    def __init__(self, manager: ModelManager, *, metrics: Metrics, options: RestOptions):
+        self._application = RestApplication(manager, metrics=metrics, options=options)
         self._server = waitress.create_server(
             self._application,
             sockets=[_listen(options.host, options.port)],

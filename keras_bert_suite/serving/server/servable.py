@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the ops of tokenizing graphs)
 
-from keras_bert_suite.serving.server.errors import invalid_argument, resource_exhausted
+from keras_bert_suite.serving.server import deadlines
+from keras_bert_suite.serving.server.batching import BatchScheduler
+from keras_bert_suite.serving.server.errors import (
+    deadline_exceeded,
+    invalid_argument,
+    resource_exhausted,
+)
+from keras_bert_suite.serving.server.monitoring import Metrics
 
 # Each set of fetched outputs is compiled once; a client chooses the set by its output filter.
 _MAX_CALLABLES = 64
@@ -66,17 +74,21 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunLimits:
-    """Bounds on the memory that requests can claim, for a whole server.
+    """What bounds the runs of all models of a server, and who counts them.
 
     Attributes:
       max_batch_rows: the largest size of the first dimension of an input.
       concurrency: how many runs go on at once; others wait their turn.
+      batching: joins requests to batches; None runs each alone.
+      metrics: counts the runs.
     """
 
     max_batch_rows: int = 256
     concurrency: threading.Semaphore = dataclasses.field(
         default_factory=lambda: threading.Semaphore(4)
     )
+    batching: BatchScheduler | None = None
+    metrics: Metrics | None = None
 
 
 class Servable:
@@ -118,9 +130,15 @@ class Servable:
         }
 
     def run(
-        self, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+        self,
+        signature: Signature,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
     ) -> dict[str, np.ndarray]:
         """The arrays of the named outputs.
+
+        It waits for its turn until the request's deadline (deadlines.py); what runs then is let run
+        to its end.
 
         Args:
           signature: one of `self.signatures`.
@@ -128,16 +146,44 @@ class Servable:
           outputs: aliases of outputs, without duplicates.
 
         Raises:
-          ServingError: an input does not fit the signature, or has too many rows.
+          ServingError: an input does not fit the signature, or has too many rows; the deadline
+            passed before the run; with batching, see `BatchScheduler.run`.
           tf.errors.OpError: the graph refuses the input.
         """
         for index, (alias, port) in enumerate(signature.inputs.items()):
             port.check(inputs[alias], alias=alias, index=index)
         self._check_rows(inputs)
         fetched = tuple(sorted(outputs))
+        deadline, scheduler = deadlines.current(), self._limits.batching
+        if scheduler is None or any(array.size == 0 for array in inputs.values()):
+            return self._run(signature, inputs, fetched, deadline=deadline)
+        return scheduler.run(
+            (self, signature.name, fetched),
+            inputs,
+            compute=lambda joined: self._run(signature, joined, fetched),
+            deadline=deadline,
+        )
+
+    def _run(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, np.ndarray],
+        fetched: tuple[str, ...],
+        *,
+        deadline: float | None = None,
+    ) -> dict[str, np.ndarray]:
         function = self._callable(signature, fetched)
-        with self._limits.concurrency:
+        if not self._limits.concurrency.acquire(timeout=deadlines.seconds_left(deadline)):
+            raise deadline_exceeded()
+        start = time.perf_counter()
+        try:
             arrays = function(*(inputs[alias] for alias in signature.inputs))
+        finally:
+            self._limits.concurrency.release()
+        if self._limits.metrics is not None:
+            rows = max((len(array) for array in inputs.values() if array.ndim), default=0)
+            seconds = time.perf_counter() - start
+            self._limits.metrics.ran(model_name=self.name, rows=rows, seconds=seconds)
         return dict(zip(fetched, map(np.asarray, arrays), strict=True))
 
     @contextlib.contextmanager

@@ -8,11 +8,16 @@ import signal
 import socket
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
+from keras_bert_suite.serving.server import config
+from keras_bert_suite.serving.server.batching import BatchScheduler
+from keras_bert_suite.serving.server.batching_parameters import BatchingParameters
 from keras_bert_suite.serving.server.config import ModelSettings
 from keras_bert_suite.serving.server.errors import ServingError
 from keras_bert_suite.serving.server.grpc_service import GrpcOptions, GrpcServer
 from keras_bert_suite.serving.server.manager import ModelManager
+from keras_bert_suite.serving.server.monitoring import Metrics, read_metrics_path
 from keras_bert_suite.serving.server.options import ServerOptions
 from keras_bert_suite.serving.server.rest import RestOptions, RestServer
 from keras_bert_suite.serving.server.servable import RunLimits, Servable
@@ -36,15 +41,19 @@ class Server:
         self._options = options
         for port in filter(None, (options.port, options.rest_api_port)):
             _check_free(options.host, port)  # before the models take their seconds to load
+        self._batching = _batching(options)
+        self.metrics = Metrics(known_models=lambda: self.manager.available)
         limits = RunLimits(
             max_batch_rows=options.max_batch_rows,
             concurrency=threading.Semaphore(max(2, os.cpu_count() or 1)),
+            batching=self._batching,
+            metrics=self.metrics,
         )
 
         def load(path, *, name, version):
             return Servable(path, name=name, version=version, limits=limits)
 
-        self.manager = ModelManager(load=load)
+        self.manager = ModelManager(load=load, warm_up=options.enable_model_warmup)
         try:
             self.manager.apply(models)
         except ServingError as error:
@@ -54,12 +63,13 @@ class Server:
 
     def start(self) -> None:
         """Answers requests and follows new versions, on threads of its own."""
+        config_file = self._options.model_config_file
         for face in self._faces:
             face.start()
         self.manager.watch(
-            poll_seconds=self._options.poll_seconds,
-            config_file=self._options.config_file,
-            config_poll_seconds=self._options.config_poll_seconds,
+            poll_seconds=self._options.file_system_poll_wait_seconds,
+            config_file=Path(config_file) if config_file else None,
+            config_poll_seconds=self._options.model_config_file_poll_wait_seconds,
         )
 
     def stop(self) -> None:
@@ -74,6 +84,8 @@ class Server:
             thread.start()
         for thread in threads:
             thread.join()
+        if self._batching is not None:
+            self._batching.close()
         self.manager.close()
 
     def describe(self) -> str:
@@ -81,6 +93,8 @@ class Server:
         host, parts = self._options.host, []
         if self._options.port:
             parts.append(f"gRPC on {_address(host, self._options.port)}")
+        if self._options.grpc_socket_path:
+            parts.append(f"gRPC on unix:{self._options.grpc_socket_path}")
         if self._options.rest_api_port:
             parts.append(f"REST on http://{_address(host, self._options.rest_api_port)}/v1/models/")
         models = ", ".join(
@@ -93,26 +107,40 @@ class Server:
         options = self._options
         faces: list[GrpcServer | RestServer] = []
         if options.rest_api_port:
-            rest_options = RestOptions(
-                host=options.host,
-                port=options.rest_api_port,
-                num_threads=options.num_threads,
-                max_connections=options.max_queued + options.num_threads,
-                max_body_bytes=options.max_message_bytes,
-            )
-            faces.append(RestServer(self.manager, options=rest_options))
-        if options.port:
+            faces.append(self._rest(options))
+        addresses = [_address(options.host, options.port)] if options.port else []
+        if options.grpc_socket_path:
+            addresses.append(f"unix:{options.grpc_socket_path}")
+        if addresses:
             grpc_options = GrpcOptions(
-                address=_address(options.host, options.port),
-                num_threads=options.num_threads,
-                max_queued=options.max_queued,
+                addresses=addresses,
+                ssl_config_file=options.ssl_config_file,
+                channel_arguments=options.channel_arguments,
+                num_threads=options.grpc_max_threads,
+                max_queued=options.max_queued_requests,
                 max_message_bytes=options.max_message_bytes,
             )
-            faces.append(GrpcServer(self.manager, options=grpc_options))
+            faces.append(GrpcServer(self.manager, options=grpc_options, metrics=self.metrics))
         return faces
 
+    def _rest(self, options: ServerOptions) -> RestServer:
+        metrics_path = None
+        if options.monitoring_config_file:
+            metrics_path = read_metrics_path(options.monitoring_config_file)
+        rest_options = RestOptions(
+            host=options.host,
+            port=options.rest_api_port,
+            num_threads=options.rest_api_num_threads,
+            max_connections=options.max_queued_requests + options.rest_api_num_threads,
+            max_body_bytes=options.max_message_bytes,
+            timeout_seconds=options.rest_api_timeout_in_ms / 1000,
+            metrics_path=metrics_path,
+            cors=options.rest_api_enable_cors_support,
+        )
+        return RestServer(self.manager, metrics=self.metrics, options=rest_options)
 
-def serve(models: Mapping[str, ModelSettings], *, options: ServerOptions) -> None:
+
+def serve(options: ServerOptions) -> None:
     """Serves until SIGTERM or Ctrl-C; says in one line on stdout when it is ready.
 
     Raises: as `Server`.
@@ -120,13 +148,26 @@ def serve(models: Mapping[str, ModelSettings], *, options: ServerOptions) -> Non
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    server = Server(models, options=options)
+    server = Server(_models(options), options=options)
     if not stop.is_set():
         server.start()
         print(server.describe(), flush=True)
         stop.wait()
     server.stop()
     print("Stopped; what had begun was answered.", flush=True)
+
+
+def _models(options: ServerOptions) -> Mapping[str, ModelSettings]:
+    if options.model_config_file:
+        return config.read_config_file(options.model_config_file)
+    return config.one_model(options.model_name, options.model_base_path)
+
+
+def _batching(options: ServerOptions) -> BatchScheduler | None:
+    if not options.enable_batching:
+        return None
+    path = options.batching_parameters_file
+    return BatchScheduler(BatchingParameters.from_file(path) if path else BatchingParameters())
 
 
 def _address(host: str, port: int) -> str:
