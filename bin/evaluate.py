@@ -4,6 +4,7 @@
     bin/evaluate.py --model_dir=tuned/ --data_file=test.csv --output_dir=scores/
     bin/evaluate.py --task=qa --data_file=dev-v2.0.json --predictions_file=predictions.json \\
         --null_odds_file=null_odds.json --null_threshold=0.5 --output_dir=scores/
+    bin/evaluate.py --task=labeling --predictions_file=words_gold_predicted.txt --output_dir=scores/
 
 The task, its labels and the columns are those of the training; other column names are told by flag.
 Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one line an example,

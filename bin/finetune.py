@@ -4,9 +4,13 @@
     bin/finetune.py --task=classification --init_from=pretrained/ \\
         --train_file=train.csv --dev_file=dev.csv --label_column=category --output_dir=tuned/
 
+    bin/finetune.py --task=labeling --init_from=pretrained/ --train_file=train.conll \\
+        --dev_file=dev.conll --tag_column=-1 --output_dir=tuned/
+
 Files are TSV (tabs, no quoting), CSV (quoted as RFC 4180 has it) with a header, or JSON lines;
-columns `text`, or `text_a` and `text_b`, and `label`, other names by flag. After each epoch the dev
-file is scored; the best weights are kept. Ctrl-C saves a state; the same command goes on from it.
+columns `text`, or `text_a` and `text_b`, and `label`, other names by flag. For labeling: columns
+of CoNLL, CoNLL-U (.conllu), or JSON lines with `tokens` and `tags`. After each epoch the dev file
+is scored; the best weights are kept. Ctrl-C saves a state; the same command goes on from it.
 The run's settings (not the task's) may stand in a JSON file, --config; a flag overrides it.
 
 Leaves in --output_dir: the model directory, metrics.json, training.json, dev_predictions.jsonl,

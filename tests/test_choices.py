@@ -46,7 +46,7 @@ def test_alternatives_are_found_in_their_room_and_elsewhere():
 def test_unknown_names_get_the_known_ones():
     with pytest.raises(ValueError, match="Unknown task 'regresion'. Known: classification"):
         Task.named("regresion")
-    with pytest.raises(ValueError, match="Unknown tuning method 'half'. Known: full, sparse_for"):
+    with pytest.raises(ValueError, match="Unknown tuning method 'half'. Known: full, head, sparse"):
         TuningMethod.from_options("half", {})
 
 

@@ -7,6 +7,8 @@ takes those that occur in the gold labels or in the predictions.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -99,6 +101,33 @@ def matthews_correlation(confusion: np.ndarray) -> float:
     if not gold_variance or not predicted_variance:
         return 0.0
     return covariance / (gold_variance * predicted_variance) ** 0.5
+
+
+def label_table(confusion: np.ndarray, labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The scores of each label by name, JSON values."""
+    each = label_scores(confusion)
+    return {
+        label: {
+            "precision": float(each.precision[i]),
+            "recall": float(each.recall[i]),
+            "f1": float(each.f1[i]),
+            "support": int(each.support[i]),
+            "predicted": int(each.predicted[i]),
+        }
+        for i, label in enumerate(labels)
+    }
+
+
+def table_text(labels: Mapping[str, Mapping[str, Any]], *, counted: str = "examples") -> str:
+    """`label_table` as lines of a fixed width; `counted` heads the column of the support."""
+    width = max(len("label"), *map(len, labels))
+    lines = [f"{'label':{width}}  precision  recall      f1  {counted:>8}"]
+    for label, one in labels.items():
+        lines.append(
+            f"{label:{width}}  {one['precision']:9.4f}  {one['recall']:6.4f}  {one['f1']:6.4f}"
+            f"  {one['support']:8d}"
+        )
+    return "\n".join(lines)
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

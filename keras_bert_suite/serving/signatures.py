@@ -72,7 +72,7 @@ class Signatures:
     ):
         self._model, self._tokenizer, self._task = model, tokenizer, task
         self._max_length = max_length
-        self._labels = getattr(task, "labels", ())
+        self._labels = task.classes if task else ()
         self._core = core or (lambda *inputs: run_model(model, *inputs, with_heads=bool(task)))
 
     def build(self) -> dict[str, Signature]:

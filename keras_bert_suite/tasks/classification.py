@@ -171,38 +171,24 @@ class Classification(Task[TextExample]):
             self._ids([prediction["label"] for prediction in predictions]),
             num_labels=len(self.labels),
         )
-        each = scores.label_scores(confusion)
         metrics: dict[str, Any] = {
             "num_examples": len(examples),
             "accuracy": scores.accuracy(confusion),
             "macro_f1": scores.macro_f1(confusion),
             "majority_accuracy": scores.majority_accuracy(confusion),
         }
+        labels = scores.label_table(confusion, self.labels)
         if len(self.labels) == 2:
-            metrics["f1"] = float(each.f1[1])
+            metrics["f1"] = labels[self.labels[1]]["f1"]
             metrics["f1_positive_label"] = self.labels[1]
             metrics["matthews_correlation"] = scores.matthews_correlation(confusion)
-        metrics["labels"] = {
-            label: {
-                "precision": float(each.precision[i]),
-                "recall": float(each.recall[i]),
-                "f1": float(each.f1[i]),
-                "support": int(each.support[i]),
-                "predicted": int(each.predicted[i]),
-            }
-            for i, label in enumerate(self.labels)
-        }
+        metrics["labels"] = labels
         return metrics
 
     def report(self, metrics: Mapping[str, Any]) -> str:
-        width = max(len("label"), *map(len, metrics["labels"]))
-        lines = [f"{'label':{width}}  precision  recall      f1  examples"]
-        for label, one in metrics["labels"].items():
-            lines.append(
-                f"{label:{width}}  {one['precision']:9.4f}  {one['recall']:6.4f}  {one['f1']:6.4f}"
-                f"  {one['support']:8d}"
-            )
-        lines.append("")
+        from keras_bert_suite.evaluation.classification import table_text
+
+        lines = [table_text(metrics["labels"]), ""]
         names = {"accuracy": "accuracy", "macro_f1": "macro F1"}
         if "f1" in metrics:
             names["f1"] = f"F1 of {metrics['f1_positive_label']!r}"
@@ -210,6 +196,10 @@ class Classification(Task[TextExample]):
         names["majority_accuracy"] = "accuracy of the most frequent label"
         lines += [f"{name}: {metrics[key]:.4f}" for key, name in names.items()]
         return "\n".join(lines)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.labels
 
     def signature(self) -> dict[str, dict[str, Any]]:
         return {"serving_default": {"inputs": list(self._inputs)}}

@@ -22,7 +22,8 @@ from typing import Any
 
 from keras_bert_suite.tasks.bad_rows import BadRows
 
-_ENDINGS = (".tsv", ".csv", ".jsonl", ".ndjson", ".json")
+JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
+_ENDINGS = (".tsv", ".csv", *JSON_ENDINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ def text_value(values: Mapping[str, Any], column: str) -> str:
     Raises:
       ValueError: no such column, not a string, nothing but white space, or not valid Unicode.
     """
-    value = _value(values, column)
+    value = column_value(values, column)
     if not isinstance(value, str):
         raise ValueError(f"column {column!r} must hold a string. Received: {_shortened(value)}")
     if not value.strip():
@@ -104,7 +105,7 @@ def label_value(values: Mapping[str, Any], column: str) -> str:
     Raises:
       ValueError: no such column, neither string nor whole number, or empty.
     """
-    value = _value(values, column)
+    value = column_value(values, column)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
@@ -142,14 +143,14 @@ def _table(
                 f"{len(record)} column{'s' * (len(record) != 1)} where the header has "
                 f"{len(header)}.",
             )
-        elif reason := _not_utf8(record):
+        elif reason := not_utf8(record):
             bad_rows.add(path, line, reason)
         else:
             yield Row(line, dict(zip(header, record, strict=True)))
 
 
 def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:
-    if reason := _not_utf8(header):
+    if reason := not_utf8(header):
         raise ValueError(f"{path}, line {line}: {reason}")
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
@@ -187,7 +188,7 @@ def _json_rows(path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows) 
     for number, line in lines:
         if not line.strip():
             continue
-        if reason := _not_utf8([line]):
+        if reason := not_utf8([line]):
             bad_rows.add(path, number, reason)
             continue
         try:
@@ -198,13 +199,19 @@ def _json_rows(path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows) 
         yield Row(number, values)
 
 
-def _value(values: Mapping[str, Any], column: str) -> Any:
+def column_value(values: Mapping[str, Any], column: str) -> Any:
+    """What stands in a column, of any type.
+
+    Raises:
+      ValueError: no such column.
+    """
     if column not in values:
         raise ValueError(f"no {column!r}. There is: {', '.join(map(repr, values)) or 'nothing'}.")
     return values[column]
 
 
-def _not_utf8(fields: Sequence[str]) -> str:
+def not_utf8(fields: Sequence[str]) -> str:
+    """Why fields that were decoded with surrogateescape are not UTF-8; "" if they are."""
     for field in fields:
         try:
             field.encode("utf-8")

@@ -67,6 +67,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
           ValueError: the reason why the record has no such example.
         """
 
+    def remarks(self, examples: Sequence[Example]) -> list[str]:
+        """Lines for people on what `fit` or `read` gave: what was found out, or changed."""
+        del examples
+        return []
+
     # Examples -> batches
 
     @abc.abstractmethod
@@ -150,6 +155,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
     @abc.abstractmethod
     def signature(self) -> dict[str, dict[str, Any]]:
         """The text signatures to serve: name -> {"inputs": [names of string vectors]}."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels whose scores `decode` gives as "scores" [batch, labels], for Classify."""
+        return ()
 
     @abc.abstractmethod
     def serving_features(

@@ -140,11 +140,17 @@ class _Data:
         self.features: RaggedFeatures = self.task.features(
             examples, self.tokenizer, max_length=settings.sequence_length
         )
+        num_rows = len(self.features)
+        rows = f" in {num_rows:,} rows" if num_rows != self.num_train else ""
         say(
-            f"{settings.train_file}: {self.num_train:,} examples of mean length "
+            f"{settings.train_file}: {self.num_train:,} examples{rows} of mean length "
             f"{self.features.lengths.mean():.0f} tokens, {self.features.num_truncated} of them cut "
             f"to {settings.sequence_length}"
         )
+        for line in self.task.remarks(examples):
+            say(f"{settings.train_file}: {line}")
+        for line in self.task.remarks(self.dev_examples) if self.dev_examples else ():
+            say(f"{settings.dev_file}: {line}")
         if self.bad_rows.messages:
             say(
                 f"{len(self.bad_rows.messages)} bad rows skipped, the first: "

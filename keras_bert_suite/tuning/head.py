@@ -1,0 +1,46 @@
+"""Tuning of the head alone: the encoder stays as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from keras_bert_suite.tuning.method import TuningMethod
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_bert_suite.models.bert_model import BertModel
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadTuning(TuningMethod):
+    """The heads learn, and the pooler where a head reads it; the result is a plain model.
+
+    A linear probe: how much of a task the encoder's vectors hold already. The pooler learns too,
+    for it is a part of the classifier that most published encoders lack or have from another task.
+    Nothing is computed backward through the encoder, so a step takes a third of the time. A head
+    begins at random and has little to forget: the learning rate is a hundredfold that of full
+    tuning.
+    """
+
+    name: ClassVar[str] = "head"
+    default_learning_rate: ClassVar[float] = 3e-3
+    default_epochs: ClassVar[int] = 5
+
+    def apply(self, model: BertModel) -> BertModel:
+        # Layer by layer, see FullTuning.
+        learns = {id(layer) for head in model.heads.values() for layer in head._flatten_layers()}
+        pooler = model.encoder.pooler
+        if pooler is not None and any(head.uses_pooler for head in model.heads.values()):
+            learns.add(id(pooler))
+        parents = {id(model)} | ({id(model.encoder)} if id(pooler) in learns else set())
+        for layer in model._flatten_layers():
+            layer.trainable = id(layer) in learns | parents
+        return model
+
+    def saved(self, model: BertModel) -> list[keras.Variable]:
+        return list(model.trainable_variables)
+
+    def merge(self, model: BertModel) -> BertModel:
+        return model
