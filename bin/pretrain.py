@@ -13,8 +13,9 @@ Ctrl-C, SIGTERM and even kill -9 lose nothing that matters: the same command goe
 state in OUTPUT_DIR/checkpoints and ends with the weights that an uninterrupted run would have had
 (bit by bit on a CPU). Run again after the end, it says so and changes nothing.
 
-Several workers: start the command on each with TF_CONFIG and --strategy=multi_worker; the output
-directory must be on a file system that they share.
+Several workers: start the command on each with --strategy=multi_worker and TF_CONFIG, or by SLURM's
+srun, or as pods of Kubernetes (--cluster_resolver); the output directory must be on a file system
+that they share. When a worker is gone the others stop within 30 s; the same command on all goes on.
 """
 
 from __future__ import annotations

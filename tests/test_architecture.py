@@ -209,9 +209,10 @@ def test_what_is_imported_is_a_requirement():
             elif isinstance(node, ast.Import):
                 imported.update(alias.name.split(".")[0] for alias in node.names)
     foreign = imported - set(sys.stdlib_module_names) - {"keras_bert_suite"}
+    optional = _setup()["options.extras_require"]["kubernetes"]
     requirements = {
         re.match(r"[\w-]+", line)[0]
-        for line in _setup()["options"]["install_requires"].strip().splitlines()
+        for line in (_setup()["options"]["install_requires"] + optional).strip().splitlines()
         if not line.startswith("#")
     }
     assert {distribution_of.get(name, name) for name in foreign} <= requirements

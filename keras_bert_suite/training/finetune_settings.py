@@ -9,11 +9,12 @@ from typing import Any
 
 from keras_bert_suite.settings import check_types, setting
 from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.training.cluster_settings import ClusterSettings
 from keras_bert_suite.tuning.method import TuningMethod
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunSettings:
+class RunSettings(ClusterSettings):
     """What every task and tuning method is told: flags of bin/finetune.py, keys of its --config.
 
     Raises:
@@ -48,7 +49,7 @@ class RunSettings:
     clip_norm: float = setting(1.0, help="Largest global norm of a gradient; 0: no clipping.")
     seed: int = setting(0, help="Of the head, the dropout and the order of the examples.")
     strategy: str = setting(
-        "one_device", help="one_device, mirrored, multi_worker (TF_CONFIG) or tpu.", free=True
+        "one_device", help="one_device, mirrored, multi_worker or tpu.", free=True
     )
     precision: str = setting("float32", help="float32, bfloat16 or float16 (mixed precision).")
     skip_bad_rows: bool = setting(False, help="Count rows that cannot be used instead of stopping.")
@@ -58,6 +59,7 @@ class RunSettings:
 
     def __post_init__(self):
         check_types(self)
+        self.check_cluster()
         for name in ("epochs", "learning_rate", "batch_size", "sequence_length"):
             value = getattr(self, name)
             if value is not None and not value > 0:

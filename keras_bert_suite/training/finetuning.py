@@ -35,6 +35,7 @@ from keras_bert_suite.training.prediction import Predictor, check_sequence_lengt
 from keras_bert_suite.training.strategies import is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer
 from keras_bert_suite.training.training_result import TrainingResult
+from keras_bert_suite.training.workers import worker_errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +86,7 @@ def finetune(
       ValueError: a file, the model directory or a number that cannot be used.
       OSError: something could not be read or written.
     """
-    strategy = make_strategy(settings.strategy)
+    strategy = make_strategy(settings.strategy, cluster=settings)
     config = read_encoder_config(settings.init_from)
     check_sequence_length(settings.sequence_length, max_positions=config.max_positions)
     data = _Data(settings, say=say)
@@ -96,7 +97,7 @@ def finetune(
         padded_lengths=_static_lengths(settings),
     )
     num_steps = settings.epochs * source.steps_per_epoch
-    with strategy.scope():
+    with worker_errors(strategy), strategy.scope():
         model = _compiled_model(settings, config, data.task, num_steps=num_steps)
     best = _best_on_dev(settings, model, data) if data.dev_examples and is_chief(strategy) else None
     trainer = Trainer(

@@ -179,3 +179,22 @@ def decayed_variables(optimizer, variables) -> list[str]:
         return []
     # The TensorFlow variable, as the optimizer itself asks: its name differs from the Keras one's.
     return [v.path for v in variables if inner._use_weight_decay(v.value)]
+
+
+def built_optimizer(model, strategy):
+    """Gives the model's optimizer with its variables, which must live under the strategy.
+
+    Raises:
+      ValueError: the model or its optimizer was made outside the strategy's scope.
+    """
+    optimizer = model.optimizer
+    in_scope = strategy.extended.variable_created_in_scope
+    if not all(in_scope(v.value) for v in [optimizer.iterations, *model.trainable_variables]):
+        raise ValueError(
+            "The model or its optimizer was made outside the strategy's scope; the optimizer would "
+            "count every replica as a step. Remedy: make both inside `with strategy.scope():`."
+        )
+    with strategy.scope():
+        if not optimizer.built:
+            optimizer.build(model.trainable_variables)
+    return optimizer

@@ -26,6 +26,7 @@ from keras_bert_suite.training.strategies import WorkerSum, is_chief, make_strat
 from keras_bert_suite.training.trainer import Trainer
 from keras_bert_suite.training.training_result import TrainingResult
 from keras_bert_suite.training.weight_average import averaged_weights
+from keras_bert_suite.training.workers import worker_errors
 
 _KIND = "pretraining"
 
@@ -61,7 +62,9 @@ def pretrain(
         tokenizer or an earlier run in output_dir; a loss that is not finite.
       OSError: something could not be read or written.
     """
-    strategy = make_strategy(settings.strategy, num_replicas=settings.num_replicas)
+    strategy = make_strategy(
+        settings.strategy, num_replicas=settings.num_replicas, cluster=settings
+    )
     tokenizer = parts.load_tokenizer_of(settings)
     config = parts.encoder_config(settings, tokenizer)
     run_settings = {
@@ -76,7 +79,7 @@ def pretrain(
     source = parts.source_of(settings, tokenizer, files=settings.train_data)
     held_out = _held_out_batches(settings, tokenizer)
     keras.utils.set_random_seed(settings.seed)
-    with strategy.scope():
+    with worker_errors(strategy), strategy.scope():
         model = parts.compiled_model(settings, config)
     evaluate = _evaluation_of(model, held_out) if held_out else None
     trainer = _trainer(settings, run_settings, model, source, strategy, evaluate)

@@ -6,13 +6,14 @@ import dataclasses
 
 from keras_bert_suite.data.masking_rules import MaskingRules
 from keras_bert_suite.settings import check_types, setting
+from keras_bert_suite.training.cluster_settings import ClusterSettings
 
 # Google's BERT warmed up for 10,000 of its 1,000,000 steps; short runs want a larger share.
 _WARMUP_SHARE, _MOST_WARMUP = 10, 10_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainingSettings:
+class PretrainingSettings(ClusterSettings):
     """Settings of a pre-training run, checked; see `help` of each field.
 
     Raises:
@@ -94,7 +95,7 @@ class PretrainingSettings:
     jit_compile: bool = setting(False, help="Compile forward and backward with XLA.")
     seed: int = setting(0, help="Of weights, dropout, data order and masks.")
     strategy: str = setting(
-        "one_device", help="one_device, mirrored, multi_worker (TF_CONFIG) or tpu.", free=True
+        "one_device", help="one_device, mirrored, multi_worker or tpu.", free=True
     )
     num_replicas: int | None = setting(
         None, help="Devices of --strategy=mirrored: all GPUs by default, 2 on a CPU.", free=True
@@ -126,6 +127,7 @@ class PretrainingSettings:
     def __post_init__(self):
         check_types(self)
         _ = self.masking_rules  # checks them
+        self.check_cluster()
         for name in ("global_batch_size", "num_steps", "micro_batches", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}.")

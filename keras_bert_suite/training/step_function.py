@@ -8,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 
 from keras_bert_suite.data.source import BatchSource
-from keras_bert_suite.training.strategies import is_multi_worker
 
 
 class StepFunction:
@@ -45,12 +44,11 @@ class StepFunction:
 
         Raises:
           ValueError: what a source's generator raised, such as damaged records.
-          OSError: another worker of a multi-worker run is gone.
         """
         try:
             tokens, slots = self._run(self._iterator, tf.constant(count, tf.int32)).numpy()
         except tf.errors.OpError as error:
-            raise _explained(error, self._strategy) from error
+            raise _explained(error) from error
         return int(tokens), int(slots)
 
     def metrics(self, *, reset: bool = False) -> dict[str, float]:
@@ -106,22 +104,12 @@ class StepFunction:
         return tf.function(lambda: strategy.run(replica_read), autograph=False)
 
 
-# How the other workers see that one of them is gone.
-_WORKER_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
-
-
-def _explained(error: tf.errors.OpError, strategy) -> Exception:
+def _explained(error: tf.errors.OpError) -> Exception:
     """What to raise for an error of a call: the user's error in it, where there is one."""
     # A ValueError in a Python generator of tf.data arrives with its text inside another error.
     for line in str(error.message).splitlines():
         if "ValueError: " in line:
             return ValueError(line.split("ValueError: ", 1)[1])
-    if is_multi_worker(strategy) and isinstance(error, _WORKER_GONE):
-        return OSError(
-            "Another worker is gone, so that this one stops too. Remedy: start all workers again "
-            "with the same command; they go on from the newest state. TensorFlow raised "
-            f"{type(error).__name__}."
-        )
     return error
 
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import tensorflow as tf
 
+from keras_bert_suite.training.cluster_settings import ClusterSettings
+from keras_bert_suite.training.clusters import Cluster, resolve_cluster
+from keras_bert_suite.training.workers import wait_for_workers, worker_errors
+
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "tpu")
 
 
-def make_strategy(name: str = "one_device", *, num_replicas: int | None = None):
+def make_strategy(
+    name: str = "one_device",
+    *,
+    num_replicas: int | None = None,
+    cluster: ClusterSettings | None = None,
+):
     """Gives a tf.distribute strategy. Call it before anything else touches TensorFlow's devices.
 
     Args:
       name: "one_device": the first GPU, or the CPU. "mirrored": several devices of this machine,
-        the GPUs or, without any, logical CPU devices. "multi_worker": one process a worker, as the
-        environment variable TF_CONFIG says. "tpu": the TPU that the environment offers.
+        the GPUs or, without any, logical CPU devices. "multi_worker": one process a worker, on the
+        machines that `cluster` tells of. "tpu": the TPU that the environment offers.
       num_replicas: for "mirrored" alone: how many devices; all GPUs by default, 2 on a CPU.
+      cluster: for "multi_worker" alone: who knows the workers. By default the environment.
 
     Raises:
-      ValueError: an unknown name, num_replicas where it has no meaning, more replicas than GPUs,
-        TF_CONFIG missing or malformed, no TPU, or devices that are already in use.
+      ValueError: an unknown name, num_replicas where it has no meaning, more replicas than GPUs, a
+        cluster that nothing tells of or whose workers do not come up, no TPU, or devices that are
+        already in use.
     """
     if name not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}. Received: {name!r}.")
@@ -35,7 +45,7 @@ def make_strategy(name: str = "one_device", *, num_replicas: int | None = None):
     makers = {
         "one_device": _one_device,
         "mirrored": lambda: _mirrored(num_replicas),
-        "multi_worker": _multi_worker,
+        "multi_worker": lambda: _multi_worker(cluster or ClusterSettings()),
         "tpu": _tpu,
     }
     return makers[name]()
@@ -78,29 +88,34 @@ def _split_cpu(count: int) -> None:
             ) from error
 
 
-def _multi_worker():
-    text = os.environ.get("TF_CONFIG")
-    if not text:
+def _multi_worker(settings: ClusterSettings):
+    cluster = resolve_cluster(settings)
+    wait_for_workers(cluster, timeout=settings.worker_timeout)
+    gpus = _own_gpus(cluster)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.index,
+        num_accelerators={"GPU": gpus} if gpus else {},
+        rpc_layer="grpc",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+
+
+def _own_gpus(cluster: Cluster) -> int:
+    """Shares the visible GPUs out among the workers on this machine; gives how many it took."""
+    gpus = tf.config.list_physical_devices("GPU")
+    share = len(gpus) // cluster.processes_here
+    if gpus and not share:
         raise ValueError(
-            "--strategy=multi_worker needs the environment variable TF_CONFIG on every worker, for "
-            'example {"cluster": {"worker": ["host0:2222", "host1:2222"]}, '
-            '"task": {"type": "worker", "index": 0}}. Received: none.'
+            "Every worker of a machine must have a GPU. Received: "
+            f"{cluster.processes_here} workers, {len(gpus)} GPUs. Remedy: as many tasks a node as "
+            "it has GPUs."
         )
-    try:
-        config = json.loads(text)
-        workers, task = config["cluster"]["worker"], config["task"]
-        valid = 0 <= int(task["index"]) < len(workers) and task["type"] == "worker"
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            "TF_CONFIG must be JSON with cluster.worker (a list of host:port), task.type and "
-            f"task.index. Received: {text!r}."
-        ) from error
-    if not valid:
-        raise ValueError(
-            'TF_CONFIG: task.type must be "worker" and task.index one of the '
-            f"{len(workers)} workers. Received: task={task!r}."
-        )
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    if share and cluster.processes_here > 1:
+        first = cluster.place_here * share
+        tf.config.set_visible_devices(gpus[first : first + share], "GPU")
+    return share
 
 
 def _tpu():
@@ -145,7 +160,8 @@ class WorkerSum:
             return values
         # Each of a worker's replicas brings its share, so that the sum counts the worker once.
         local_replicas = len(self._strategy.extended.worker_devices)
-        total = self._reduce(tf.constant(values, tf.float64) / local_replicas)
+        with worker_errors(self._strategy):
+            total = self._reduce(tf.constant(values, tf.float64) / local_replicas)
         return self._strategy.experimental_local_results(total)[0].numpy().tolist()
 
 

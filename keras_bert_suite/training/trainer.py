@@ -18,11 +18,13 @@ from keras_bert_suite.training.checkpoint import (
     TrainingCheckpoint,
     newest_or_none,
 )
+from keras_bert_suite.training.optimizers import built_optimizer
 from keras_bert_suite.training.progress import Progress
 from keras_bert_suite.training.signals import StopSignals
 from keras_bert_suite.training.step_function import StepFunction
 from keras_bert_suite.training.tensorboard import TrainingLog
 from keras_bert_suite.training.training_result import TrainingResult
+from keras_bert_suite.training.workers import WorkerWatch, cluster_of, worker_errors
 
 
 class Trainer:
@@ -84,7 +86,7 @@ class Trainer:
         self._is_chief = strategies.is_chief(strategy)
         self._quiet = quiet or not self._is_chief
         self._over_workers = strategies.WorkerSum(strategy)
-        self._optimizer = _built_optimizer(model, strategy)
+        self._optimizer = built_optimizer(model, strategy)
         self.checkpoint = TrainingCheckpoint(
             model,
             self._optimizer,
@@ -102,8 +104,15 @@ class Trainer:
         Raises:
           ValueError: the loss or a weight is no longer finite (the last good state is named); the
             state in `output_dir` belongs to other settings; workers see different states.
-          OSError: a state could not be written.
+          OSError: a state could not be written; another worker of a multi-worker run is gone.
         """
+        with worker_errors(self.strategy), WorkerWatch(cluster_of(self.strategy)):
+            result = self._run()
+            # All leave together: a worker that is through must not look as if it were gone.
+            self._over_workers([0.0])
+        return result
+
+    def _run(self) -> TrainingResult:
         started = time.monotonic()
         state = self.checkpoint.restore_newest(settings=self.settings)
         first_step = state.step if state else 0
@@ -281,18 +290,3 @@ class _Loop:
             self.log.write(self.step, metrics, kind="eval")
             self.bar.log(self.step, {f"eval {name}": value for name, value in metrics.items()})
             self.trainer.save_if_best(self.step, metrics)
-
-
-def _built_optimizer(model, strategy):
-    """The model's optimizer with its variables, which must live under the strategy."""
-    optimizer = model.optimizer
-    in_scope = strategy.extended.variable_created_in_scope
-    if not all(in_scope(v.value) for v in [optimizer.iterations, *model.trainable_variables]):
-        raise ValueError(
-            "The model or its optimizer was made outside the strategy's scope; the optimizer would "
-            "count every replica as a step. Remedy: make both inside `with strategy.scope():`."
-        )
-    with strategy.scope():
-        if not optimizer.built:
-            optimizer.build(model.trainable_variables)
-    return optimizer

@@ -19,7 +19,7 @@ def test_refuses(name, num_replicas, message):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (None, "needs the environment variable TF_CONFIG"),
+        (None, "Either the environment variable TF_CONFIG on every worker"),
         ("{", "TF_CONFIG must be JSON"),
         ('{"cluster": {}}', "TF_CONFIG must be JSON"),
         (
