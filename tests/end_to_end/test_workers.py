@@ -123,5 +123,7 @@ def test_sigterm_to_one_worker_lets_both_save_and_stop(corpus, uninterrupted, tm
 
 def test_a_worker_whose_neighbour_never_comes_up(corpus, tmp_path):
     (text,) = finish(start(corpus, tmp_path, tasks=[0], worker_timeout=2), status=1)
-    assert "within 2 s (--worker_timeout). Received no answer from worker 1" in text
-    assert "Traceback" not in text and len(text.splitlines()) == 1
+    assert (
+        "within 2 s (--worker_timeout). Received no answer from worker 1" in text.splitlines()[-1]
+    )
+    assert "Traceback" not in text
