@@ -1,17 +1,27 @@
 """Reads the arrays of an HDF5 file, one at a time: Keras' and transformers' weight files.
 
-HDF5 keeps no checksums unless asked to: a changed byte among the numbers cannot be seen.
+HDF5 keeps no checksums unless asked to. `write_arrays` hangs one on each array as an attribute,
+which other readers do not mind; in any other file a changed byte among the numbers can only be seen
+where it makes a number that no weight can be.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-_READABLE = ("float16", "bfloat16", "float32", "float64")
+from keras_bert_suite.checkpoints.integrity import check_checksum, check_magnitude, checksum
+
+_READABLE = {
+    "float16": h5py.h5t.IEEE_F16LE,
+    "float32": h5py.h5t.IEEE_F32LE,
+    "float64": h5py.h5t.IEEE_F64LE,
+}
+_CHECKSUM = "keras_bert_suite.xxh3_64"
 
 
 class H5File:
@@ -61,18 +71,25 @@ class H5File:
         """Returns a copy of the dataset.
 
         Raises:
-          ValueError: it is not of floating-point numbers, or cannot be read.
+          ValueError: it is not of floating-point numbers, cannot be read, is not what its checksum
+            says or, without one, of absurd magnitude.
         """
         dataset = self._datasets[name]
-        if dataset.dtype.name not in _READABLE:
+        # Of each size one type is in use; a float of another layout is a damaged description.
+        if _READABLE.get(dataset.dtype.name) != dataset.id.get_type():
             raise ValueError(
                 f"{self.path}: tensor {name!r} must be of {', '.join(_READABLE)}. "
                 f"Found: {dataset.dtype.name}. Store the weights in one of them"
             )
         try:
-            return dataset[()]
-        except (OSError, RuntimeError) as error:
+            tensor, stored = dataset[()], dataset.attrs.get(_CHECKSUM)
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
             raise self._damaged(error) from error
+        if stored is None:
+            check_magnitude(self.path, name, tensor)
+        else:
+            check_checksum(self.path, name, stored=stored, found=_checksum(name, tensor))
+        return tensor
 
     def _add(self, name: str, item: h5py.Group | h5py.Dataset) -> None:
         if not isinstance(item, h5py.Dataset):
@@ -108,3 +125,24 @@ class H5File:
 
     def _damaged(self, error: Exception) -> ValueError:
         return ValueError(f"{self.path}: not a whole HDF5 file ({error}). Copy it again")
+
+
+def write_arrays(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """Puts float32 arrays in the places that a file has for them, with their checksums.
+
+    Args:
+      path: an HDF5 file with datasets of these names and shapes.
+      arrays: path of the dataset -> array.
+
+    Raises:
+      OSError: the file could not be written.
+    """
+    with h5py.File(path, "r+") as file:
+        for name, value in arrays.items():
+            value = np.ascontiguousarray(value, np.float32)
+            file[name][...] = value
+            file[name].attrs[_CHECKSUM] = _checksum(name, value)
+
+
+def _checksum(name: str, value: np.ndarray) -> str:
+    return checksum(name, value.dtype.name, value.shape, value.reshape(-1).view(np.uint8))

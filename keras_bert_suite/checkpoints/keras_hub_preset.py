@@ -18,7 +18,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from keras_bert_suite.checkpoints.foreign_names import (
@@ -32,7 +31,7 @@ from keras_bert_suite.checkpoints.foreign_names import (
     expand,
     to_foreign,
 )
-from keras_bert_suite.checkpoints.h5_file import H5File
+from keras_bert_suite.checkpoints.h5_file import H5File, write_arrays
 from keras_bert_suite.config import EncoderConfig
 
 if TYPE_CHECKING:
@@ -247,10 +246,7 @@ def _fill(path: Path, rules: Any, tensors: Mapping[str, np.ndarray]) -> None:
     with H5File(path) as file:
         names = [name for name in file.names if not is_optimizer(name)]
         shapes = {name: file.shape(name) for name in names}
-    converted = to_foreign(rules, tensors, shapes)
-    with h5py.File(path, "r+") as file:
-        for name, value in converted.items():
-            file[name][...] = value.astype(np.float32)
+    write_arrays(path, to_foreign(rules, tensors, shapes))
 
 
 def _keras_hub_tokenizer(tokenizer: Tokenizer) -> Any:

@@ -3,7 +3,7 @@
 Since torch 1.6 it is a zip archive: ARCHIVE/data.pkl describes the tensors, ARCHIVE/data/KEY holds
 the numbers, uncompressed; the archive's CRC-32 of each is checked when it is read. Before, it was
 five pickles and then the numbers. That layout has no checksums: a changed byte among the numbers
-cannot be seen there, whoever reads it.
+can only be seen there where it makes a number that no weight can be.
 
 Source: torch/serialization.py, `_save` and `_legacy_save`.
 """
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_bert_suite.checkpoints.integrity import check_magnitude
 from keras_bert_suite.checkpoints.torch_pickle import Storage, TensorView, read_pickle
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -71,7 +72,8 @@ class TorchFile:
         """Returns a copy of the tensor, contiguous; bfloat16 comes as ml_dtypes.bfloat16.
 
         Raises:
-          ValueError: the tensor is not of floating-point numbers, or its checksum is wrong.
+          ValueError: the tensor is not of floating-point numbers, its checksum is wrong or, in the
+            old layout, it is of absurd magnitude.
         """
         view = self._tensors[name]
         dtype = view.storage.dtype
@@ -83,7 +85,10 @@ class TorchFile:
         with self._explained(f"tensor {name!r} cannot be read"):
             numbers = np.frombuffer(self._layout.read(view.storage), dtype)[view.offset :]
             strides = [stride * dtype.itemsize for stride in view.strides]
-            return np.lib.stride_tricks.as_strided(numbers, view.shape, strides).copy()
+            tensor = np.lib.stride_tricks.as_strided(numbers, view.shape, strides).copy()
+        if not self._layout.has_checksums:
+            check_magnitude(self.path, name, tensor)
+        return tensor
 
     @contextlib.contextmanager
     def _explained(self, problem: str) -> Iterator[None]:
@@ -109,6 +114,8 @@ def _state_dict(description: Any) -> dict[str, TensorView]:
 
 class _ZipLayout:
     """The archive of torch 1.6 and later."""
+
+    has_checksums = True
 
     def __init__(self, file: Any):
         self._archive = zipfile.ZipFile(file)
@@ -151,6 +158,8 @@ class _ZipLayout:
 
 class _LegacyLayout:
     """The pickles of torch before 1.6: magic, version, machine, state_dict, keys; then numbers."""
+
+    has_checksums = False
 
     def __init__(self, file: Any):
         size = os.fstat(file.fileno()).st_size

@@ -7,9 +7,10 @@ import types
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from keras_bert_suite.checkpoints.model_directory import read_config
-from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile, write_safetensors
+from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
@@ -75,11 +76,11 @@ def edit_config(directory, **changes):
 
 
 def edit_tensors(directory, edit):
-    """Lets `edit` change the dict of all tensors of model.safetensors."""
+    """Lets `edit` change the dict of all tensors of model.safetensors, as another program would."""
     with SafetensorsFile(directory / "model.safetensors") as file:
         tensors = {name: file.read(name).copy() for name in file.names}
     edit(tensors)
-    write_safetensors(directory / "model.safetensors", tensors)
+    save_file(tensors, directory / "model.safetensors")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import struct
 import ml_dtypes
 import numpy as np
 import pytest
+import xxhash
 
 from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile, write_safetensors
 
@@ -28,8 +29,10 @@ def test_header_and_bytes_literally(tmp_path):
     write_safetensors(path, {"x": np.float32([1.0, -2.0])}, metadata={"format": "pt"})
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
+    checksum = xxhash.xxh3_64_hexdigest(b"x\nF32\n[2]\n" + struct.pack("<2f", 1.0, -2.0))
+    checksums = json.dumps({"x": checksum})
     assert json.loads(content[8 : 8 + length]) == {
-        "__metadata__": {"format": "pt"},
+        "__metadata__": {"format": "pt", "keras_bert_suite.xxh3_64": checksums},
         "x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
     }
     assert content[8 + length :] == struct.pack("<2f", 1.0, -2.0)
