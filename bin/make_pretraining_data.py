@@ -2,21 +2,23 @@
 """Turns raw text into the token records that pretrain.py reads.
 
 Text files hold one paragraph (or one sentence, --sentences=lines) a line and a blank line between
-documents; JSON lines (.jsonl, .json) hold a document under "text". Both may be gzipped. Everything
-streams: memory does not grow with the corpus, and the output is the same for any number of workers.
+documents, or a document each (--documents=file); JSON lines (.jsonl, .json, WikiExtractor's files)
+and .parquet a document a row. Text and JSON may be compressed: .gz .bz2 .xz .zst. Everything
+streams, all CPUs work, and the output is the same for any number of workers and any runner.
 
-Example:
+Examples:
   bin/make_pretraining_data.py --input='texts/*.txt' --tokenizer=vocabulary/ \\
-      --output_dir=records/ --num_shards=16 --eval_fraction=0.02
+      --output_dir=records/ --eval_fraction=0.02
+  bin/make_pretraining_data.py --input='c4/*.json.gz' --tokenizer=vocabulary/ \\
+      --output_dir=records/ --sentences=split_lines --deduplicate --drop_junk --min_characters=200
 
-It leaves train-*.tfrecord, eval-*.tfrecord (the held-out documents) and stats.json in the output
-directory, which appears when all is done, or not at all.
+It leaves train-*.tfrecord, eval-*.tfrecord (the held-out documents) and, when all is done,
+stats.json in the output directory. Killed, it goes on where it was when it is started again.
 """
 
 from __future__ import annotations
 
 import functools
-import os
 import time
 
 from absl import flags
@@ -24,14 +26,14 @@ from absl import flags
 from keras_bert_suite import cli
 
 _INPUT = flags.DEFINE_string(
-    "input", None, "Globs of text or JSON-lines files, separated by commas.", required=True
+    "input", None, "Globs of files, or directories, separated by commas.", required=True
 )
 _TOKENIZER = flags.DEFINE_string(
     "tokenizer", None, "Directory with vocab.txt, or any model directory.", required=True
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Directory to make.", required=True)
 _NUM_SHARDS = flags.DEFINE_integer(
-    "num_shards", 8, "Training shards; aim at no more than 32 MB each."
+    "num_shards", None, "Training shards; by default one for each 64 MB of input, at least 8."
 )
 _WORKERS = flags.DEFINE_integer(
     "workers", None, "Processes; by default one for each 16 MB of input, at most one for each CPU."
@@ -39,21 +41,32 @@ _WORKERS = flags.DEFINE_integer(
 _SENTENCES = flags.DEFINE_enum(
     "sentences",
     "split",
-    ["split", "lines"],
-    "Whether paragraphs are split into sentences or each line is one.",
+    ["split", "split_lines", "lines"],
+    "Whether paragraphs are split into sentences (hard-wrapped lines joined before), or lines are, "
+    "or each line is a sentence.",
+)
+_DOCUMENTS = flags.DEFINE_enum(
+    "documents", "blank_line", ["blank_line", "file"], "What separates documents of text files."
+)
+_TEXT_FIELD = flags.DEFINE_string("text_field", "text", "JSON key or parquet column of the text.")
+_DEDUPLICATE = flags.DEFINE_bool("deduplicate", False, "Keep one of documents with equal text.")
+_MIN_CHARACTERS = flags.DEFINE_integer("min_characters", 0, "Leave out shorter documents.")
+_DROP_JUNK = flags.DEFINE_bool(
+    "drop_junk", False, "Leave out documents by those rules of Gopher and C4 that know no language."
 )
 _EVAL_FRACTION = flags.DEFINE_float(
     "eval_fraction", 0.0, "Share of documents held out in eval-*.tfrecord, by a hash of their text."
 )
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace an existing record directory as a whole."
-)
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace existing records as a whole.")
 
 
 def main(argv: list[str]) -> None:
     del argv
+    from keras_bert_suite.data.document_filters import DocumentFilters
+    from keras_bert_suite.data.document_reading import TextForm
     from keras_bert_suite.data.progress import byte_progress
-    from keras_bert_suite.data.record_making import default_workers, make_records
+    from keras_bert_suite.data.record_making import make_records
+    from keras_bert_suite.data.record_report import report
     from keras_bert_suite.text.tokenizer import Tokenizer
 
     start = time.monotonic()
@@ -63,32 +76,17 @@ def main(argv: list[str]) -> None:
             make_tokenizer=functools.partial(Tokenizer.from_directory, _TOKENIZER.value),
             output_dir=_OUTPUT_DIR.value,
             num_shards=_NUM_SHARDS.value,
-            workers=_WORKERS.value if _WORKERS.present else default_workers(_INPUT.value),
+            workers=_WORKERS.value,
+            form=TextForm(documents=_DOCUMENTS.value, text_field=_TEXT_FIELD.value),
+            filters=DocumentFilters(min_characters=_MIN_CHARACTERS.value, junk=_DROP_JUNK.value),
+            deduplicate=_DEDUPLICATE.value,
             sentences=_SENTENCES.value,
             eval_fraction=_EVAL_FRACTION.value,
             overwrite=_OVERWRITE.value,
             on_bytes=progress.advance,
         )
-    seconds = time.monotonic() - start
-    print(summary(stats, output_dir=_OUTPUT_DIR.value, tokenizer=_TOKENIZER.value))
-    print(f"{progress.total / 1e6:.1f} MB of text in {seconds:.0f} s.")
-
-
-def summary(stats: dict, *, output_dir: str, tokenizer: str) -> str:
-    """Says what was written where and which command comes next."""
-    parts = [
-        f"{stats[split]['documents']:,} documents, {stats[split]['sentences']:,} sentences, "
-        f"{stats[split]['tokens']:,} tokens in {count} {split} shard{'s' * (count > 1)}"
-        for split, count in stats["shards"].items()
-    ]
-    train = os.path.join(output_dir, "train-*.tfrecord")
-    held_out = os.path.join(output_dir, "eval-*.tfrecord")
-    evaluation = f" --eval_data='{held_out}'" if "eval" in stats["shards"] else ""
-    return (
-        f"Wrote {'; '.join(parts)} and stats.json to {output_dir} "
-        f"({stats['train']['unknown_token_rate']:.3%} unknown tokens). Next: bin/pretrain.py "
-        f"--train_data='{train}'{evaluation} --tokenizer={tokenizer} --output_dir=..."
-    )
+    print(report(stats, output_dir=_OUTPUT_DIR.value, tokenizer=_TOKENIZER.value))
+    print(f"{progress.total / 1e6:.1f} MB of text in {time.monotonic() - start:.0f} s.")
 
 
 def run() -> None:

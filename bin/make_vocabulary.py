@@ -43,7 +43,8 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace a vocabulary that is
 
 def main(argv: list[str]) -> None:
     del argv
-    from keras_bert_suite.data.documents import expand_files, read_documents
+    from keras_bert_suite.data.document_reading import read_documents
+    from keras_bert_suite.data.documents import expand_files
     from keras_bert_suite.data.progress import byte_progress
     from keras_bert_suite.text.vocabulary_training import make_vocabulary
 

@@ -200,6 +200,7 @@ def test_what_is_imported_is_a_requirement():
         "prometheus_client": "prometheus-client",
         "tensorflow_serving": "tensorflow-serving-api",
         "tensorflow_text": "tensorflow-text",
+        "apache_beam": "apache-beam",
     }
     imported = set()
     for path in [*_MODULES, *_BINARIES]:
@@ -209,11 +210,12 @@ def test_what_is_imported_is_a_requirement():
             elif isinstance(node, ast.Import):
                 imported.update(alias.name.split(".")[0] for alias in node.names)
     foreign = imported - set(sys.stdlib_module_names) - {"keras_bert_suite"}
-    optional = _setup()["options.extras_require"]["kubernetes"]
+    setup = _setup()
+    extras = setup["options.extras_require"]
+    optional = [extras["kubernetes"], extras["beam"]]
+    lines = "\n".join([setup["options"]["install_requires"], *optional]).splitlines()
     requirements = {
-        re.match(r"[\w-]+", line)[0]
-        for line in (_setup()["options"]["install_requires"] + optional).strip().splitlines()
-        if not line.startswith("#")
+        re.match(r"[\w-]+", line)[0] for line in lines if line and not line.startswith("#")
     }
     assert {distribution_of.get(name, name) for name in foreign} <= requirements
 

@@ -3,66 +3,102 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+_COUNTS = ("documents", "skipped_documents", "records", "unknown_tokens")
+_COUNTERS = ("dropped", "sentence_lengths", "document_lengths")
 
 
 class CorpusStatistics:
-    """Counts documents, sentences and tokens of one split, document part after document part."""
+    """Counts the documents, sentences and tokens of one split; sums of counts are exact.
+
+    Attributes:
+      documents, records: those written.
+      skipped_documents: those without a token.
+      unknown_tokens: tokens that are [UNK].
+      dropped: reason -> documents left out for it.
+      sentence_lengths, document_lengths: tokens -> how many have that length.
+    """
 
     def __init__(self) -> None:
         self.documents = 0
         self.skipped_documents = 0
         self.records = 0
         self.unknown_tokens = 0
-        self._sentence_lengths: Counter[int] = Counter()
-        self._document_lengths: Counter[int] = Counter()
-        self._current_document: int | None = None
+        self.dropped: Counter[str] = Counter()
+        self.sentence_lengths: Counter[int] = Counter()
+        self.document_lengths: Counter[int] = Counter()
 
-    def add_part(
+    def add(
         self,
         *,
-        first: bool,
+        document_lengths: np.ndarray,
+        sentence_lengths: np.ndarray,
         num_records: int,
-        sentence_lengths: Iterable[int],
         unknown_tokens: int,
     ) -> None:
-        """Adds one part of a document; `first` starts a new document. Lengths are tokens."""
-        if first:
-            self._finish_document()
-            self._current_document = 0
-        lengths = list(sentence_lengths)
-        self._current_document = (self._current_document or 0) + sum(lengths)
-        self._sentence_lengths.update(lengths)
+        """Adds documents; lengths are int64 arrays in tokens, a document of 0 counts as skipped."""
+        written = document_lengths[document_lengths > 0]
+        self.documents += len(written)
+        self.skipped_documents += len(document_lengths) - len(written)
         self.records += num_records
         self.unknown_tokens += unknown_tokens
+        for counter, lengths in (
+            (self.document_lengths, written),
+            (self.sentence_lengths, sentence_lengths),
+        ):
+            values, counts = np.unique(lengths, return_counts=True)
+            counter.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+    def merge(self, other: CorpusStatistics) -> None:
+        """Adds what another one counted."""
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _COUNTERS:
+            getattr(self, name).update(getattr(other, name))
+
+    @classmethod
+    def merged(cls, several: Iterable[CorpusStatistics]) -> CorpusStatistics:
+        """Gives the sum of several."""
+        total = cls()
+        for statistics in several:
+            total.merge(statistics)
+        return total
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives all counts, as JSON values that `from_json` reads."""
+        return {name: getattr(self, name) for name in _COUNTS} | {
+            name: sorted(getattr(self, name).items()) for name in _COUNTERS
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CorpusStatistics:
+        """Reads `to_json`'s value."""
+        statistics = cls()
+        for name in _COUNTS:
+            setattr(statistics, name, value[name])
+        for name in _COUNTERS:
+            getattr(statistics, name).update(dict(map(tuple, value[name])))
+        return statistics
 
     def summary(self) -> dict[str, Any]:
         """Gives JSON values; lengths and percentiles in tokens, rates as shares."""
-        self._finish_document()
-        tokens = _total(self._sentence_lengths)
+        tokens = _total(self.sentence_lengths)
         return {
             "documents": self.documents,
             "skipped_documents": self.skipped_documents,
+            "dropped_documents": dict(sorted(self.dropped.items())),
             "records": self.records,
-            "sentences": self._sentence_lengths.total(),
+            "sentences": self.sentence_lengths.total(),
             "tokens": tokens,
             "unknown_token_rate": self.unknown_tokens / tokens if tokens else 0.0,
-            "tokens_per_sentence": _distribution(self._sentence_lengths),
-            "tokens_per_document": _distribution(self._document_lengths),
+            "tokens_per_sentence": _distribution(self.sentence_lengths),
+            "tokens_per_document": _distribution(self.document_lengths),
         }
-
-    def _finish_document(self) -> None:
-        if self._current_document is None:
-            return
-        if self._current_document == 0:
-            self.skipped_documents += 1
-        else:
-            self.documents += 1
-            self._document_lengths[self._current_document] += 1
-        self._current_document = None
 
 
 def _total(lengths: Counter[int]) -> int:

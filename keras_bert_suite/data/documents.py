@@ -1,20 +1,17 @@
-"""Files -> documents -> sentences: the text side of the pre-training data."""
+"""Documents and their sentences: the text side of the pre-training data."""
 
 from __future__ import annotations
 
 import glob
-import gzip
 import hashlib
-import json
 import os
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-SENTENCE_MODES = ("split", "lines")
+SENTENCE_MODES = ("split", "split_lines", "lines")
 # A document longer than this is handed on in parts, so that a file without blank lines does not
 # fill the memory. All parts keep the identity of the first.
-_PART_CHARACTERS = 1 << 20
+PART_CHARACTERS = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +20,15 @@ class Document:
 
     Attributes:
       path: the file it stands in.
-      line: number of its first line there, from 1.
-      paragraphs: its text without blank lines. A text file gives one entry a line; JSON text one
-        entry a line too, with "" between paragraphs (`joined` is True).
+      file: the file's place among the input files.
+      line: number of its first line there (of its row in a parquet file), from 1.
+      paragraphs: its text without blank lines. A text file gives one entry a line; JSON text,
+        parquet text and whole files one entry a line too, with "" between paragraphs (`joined` is
+        True).
       joined: the lines of a paragraph belong together (hard-wrapped text), "" separates paragraphs.
       digest: 16 bytes of BLAKE2b over the text (of the first part), so that the same text has the
         same identity in every run, file and order.
+      whole: 16 bytes of BLAKE2b over the text up to the end of this part.
       first: False for the second and later parts of a long document.
     """
 
@@ -37,6 +37,8 @@ class Document:
     paragraphs: tuple[str, ...]
     joined: bool
     digest: bytes
+    whole: bytes
+    file: int = 0
     first: bool = True
 
     @property
@@ -51,18 +53,68 @@ class Document:
 
     @property
     def num_characters(self) -> int:
-        return sum(len(paragraph) for paragraph in self.paragraphs)
+        return sum(map(len, self.paragraphs))
+
+
+def document_parts(
+    lines: Iterable[tuple[int, str]], *, path: str, file: int, joined: bool
+) -> Iterator[Document]:
+    """Gives one document, in parts of PART_CHARACTERS where it is longer.
+
+    Args:
+      lines: (line number, stripped text) of this document alone.
+      path, file, joined: see `Document`.
+    """
+    collected: list[str] = []
+    start, size = 0, 0
+    digest: bytes | None = None
+    running = hashlib.blake2b(digest_size=16)
+
+    def part() -> Document:
+        nonlocal digest
+        first = digest is None
+        running.update((("" if first else "\n") + "\n".join(collected)).encode("utf-8"))
+        whole = running.digest()
+        digest = digest or whole
+        return Document(
+            path=path,
+            file=file,
+            line=start,
+            paragraphs=tuple(collected),
+            joined=joined,
+            digest=digest,
+            whole=whole,
+            first=first,
+        )
+
+    for number, line in lines:
+        if not collected:
+            start = number
+        collected.append(line)
+        size += len(line)
+        if size >= PART_CHARACTERS:
+            yield part()
+            collected, size = [], 0
+    if collected:
+        yield part()
 
 
 def expand_files(pattern: str) -> list[str]:
     """Gives the sorted files of a glob (several globs are separated by commas; `**` works).
+
+    A directory stands for all files below it, but for those whose name begins with a dot.
 
     Raises:
       ValueError: a pattern matches no file.
     """
     files: set[str] = set()
     for part in pattern.split(","):
-        found = [p for p in glob.glob(part.strip(), recursive=True) if os.path.isfile(p)]
+        found: list[str] = []
+        for path in glob.glob(part.strip(), recursive=True):
+            if os.path.isfile(path):
+                found.append(path)
+            elif "**" not in part:
+                found.extend(_files_below(path))
         if not found:
             raise ValueError(
                 f"No file matches the pattern. Received: {part.strip()!r} (working directory "
@@ -73,35 +125,10 @@ def expand_files(pattern: str) -> list[str]:
     return sorted(files)
 
 
-def read_documents(
-    path: str, *, on_bytes: Callable[[int], None] | None = None
-) -> Iterator[Document]:
-    """Reads the documents of one file, in order, holding one document at a time.
-
-    Text files: a blank line separates documents. `.jsonl` and `.json`: one JSON object a line with
-    the text in "text". Either may be gzipped (`.gz`). UTF-8, with or without a byte order mark.
-
-    Args:
-      path: the file.
-      on_bytes: called with the number of (decompressed) bytes of each line, for progress bars.
-
-    Raises:
-      ValueError: the file is empty or has no text, or a line is not UTF-8, not JSON, or lacks a
-        string "text"; the message names file and line.
-      OSError: the file cannot be opened.
-    """
-    name = path.removesuffix(".gz")
-    lines = _decoded_lines(path, on_bytes)
-    is_json = name.endswith((".jsonl", ".json"))
-    empty = True
-    for document in _json_documents(path, lines) if is_json else _text_documents(path, lines):
-        empty = False
-        yield document
-    if empty:
-        raise ValueError(
-            f"{path}: the file holds no document. Every input file must hold text. "
-            "Remedy: remove the file or leave it out of the pattern."
-        )
+def _files_below(directory: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(folder, name) for name in names if not name.startswith("."))
 
 
 def sentences_of(
@@ -111,28 +138,28 @@ def sentences_of(
 
     Args:
       document: the document.
-      mode: "lines": every line is a sentence; "split": every paragraph goes through `split`.
-      split: text -> sentences; needed for "split".
+      mode: "lines": every line is a sentence; "split": every paragraph goes through `split`, the
+        lines of hard-wrapped text joined before; "split_lines": every line goes through `split`.
+      split: text -> sentences; needed for "split" and "split_lines".
 
     Raises:
       ValueError: unknown mode.
     """
     if mode == "lines":
         return [line for line in document.paragraphs if line]
-    if mode != "split" or split is None:
+    if mode not in SENTENCE_MODES or split is None:
         raise ValueError(
             f"sentences must be one of {', '.join(SENTENCE_MODES)}. Received: {mode!r}."
         )
+    joined = document.joined and mode == "split"
     sentences: list[str] = []
-    for paragraph in _joined_paragraphs(document):
-        sentences.extend(s for s in (piece.strip() for piece in split(paragraph)) if s)
+    for paragraph in _joined_paragraphs(document) if joined else document.paragraphs:
+        if paragraph:
+            sentences.extend(s for s in (piece.strip() for piece in split(paragraph)) if s)
     return sentences
 
 
 def _joined_paragraphs(document: Document) -> Iterator[str]:
-    if not document.joined:
-        yield from document.paragraphs
-        return
     collected: list[str] = []
     for line in (*document.paragraphs, ""):
         if line:
@@ -140,80 +167,3 @@ def _joined_paragraphs(document: Document) -> Iterator[str]:
         elif collected:
             yield " ".join(collected)
             collected = []
-
-
-def _decoded_lines(path: str, on_bytes: Callable[[int], None] | None) -> Iterator[tuple[int, str]]:
-    """Gives (line number from 1, text without the line end and surrounding white space)."""
-    number = 0
-    try:
-        with gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                if on_bytes is not None:
-                    on_bytes(len(raw))
-                if number == 1:
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")
-                yield number, raw.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}, line {number}: the text must be UTF-8. Received: byte "
-            f"0x{error.object[error.start]:02x} at column {error.start + 1}. "
-            "Remedy: convert the file, for instance with iconv."
-        ) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"{path}, line {number + 1}: the gzip stream is broken ({error}). "
-            "Remedy: compress or download the file again."
-        ) from error
-
-
-def _digest(lines: Sequence[str]) -> bytes:
-    return hashlib.blake2b("\n".join(lines).encode("utf-8"), digest_size=16).digest()
-
-
-def _text_documents(path: str, lines: Iterator[tuple[int, str]]) -> Iterator[Document]:
-    collected: list[str] = []
-    start, size, digest = 0, 0, None
-    for number, line in lines:
-        if line:
-            if not collected:
-                start = number
-            collected.append(line)
-            size += len(line)
-        if collected and (not line or size >= _PART_CHARACTERS):
-            first = digest is None
-            digest = digest or _digest(collected)
-            yield _text_document(path, start, collected, digest, first)
-            collected, size = [], 0
-        if not line:
-            digest = None
-    if collected:
-        yield _text_document(path, start, collected, digest or _digest(collected), digest is None)
-
-
-def _text_document(path: str, start: int, lines: list[str], digest: bytes, first: bool) -> Document:
-    return Document(
-        path=path, line=start, paragraphs=tuple(lines), joined=False, digest=digest, first=first
-    )
-
-
-def _json_documents(path: str, lines: Iterator[tuple[int, str]]) -> Iterator[Document]:
-    for number, line in lines:
-        if not line:
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"{path}, line {number}: every line must be a JSON object. Received: "
-                f"{line[:80]!r} ({error.msg} at column {error.colno})."
-            ) from error
-        if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-            keys = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise ValueError(
-                f'{path}, line {number}: the object must have a string under "text". '
-                f"Received: {keys}."
-            )
-        paragraphs = tuple(part.strip() for part in value["text"].splitlines())
-        yield Document(
-            path=path, line=number, paragraphs=paragraphs, joined=True, digest=_digest(paragraphs)
-        )

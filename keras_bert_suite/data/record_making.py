@@ -1,45 +1,59 @@
-"""Text files -> a directory of token records, by several processes and in a fixed order.
+"""Text files -> a directory of token records, by several processes.
 
-The parent reads documents and writes shards; workers split sentences and tokenize chunks of
-documents. Results are written in the order of the input, and a document's shard and its place in
-the held-out part follow from its text alone, so that the output is the same byte for byte for any
-number of workers.
+This process reads the files in blocks; workers encode tasks of some blocks to temporary files, and
+then merge these to shards. A document's shard, its place in it and whether it is held out follow
+from its text alone, so that the output is the same byte for byte for any number of workers, and
+equal to that of `beam_records`. Memory: some megabytes of text for each worker, and in the end one
+shard for each.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_bert_suite import files
 from keras_bert_suite.data import records
+from keras_bert_suite.data.blocks import BLOCK_BYTES, read_blocks
 from keras_bert_suite.data.corpus_statistics import CorpusStatistics
-from keras_bert_suite.data.document_encoding import (
-    MAX_RECORD_TOKENS,
-    DocumentEncoder,
-    EncodedPart,
-    encoded_by_workers,
+from keras_bert_suite.data.document_encoding import MAX_RECORD_TOKENS, EncodingOptions
+from keras_bert_suite.data.document_reading import Block, TextForm
+from keras_bert_suite.data.documents import expand_files
+from keras_bert_suite.data.record_job import (
+    IN_PROGRESS,
+    RecordJob,
+    is_unfinished,
+    read_footer,
 )
-from keras_bert_suite.data.documents import (
-    SENTENCE_MODES,
-    Document,
-    expand_files,
-    read_documents,
+from keras_bert_suite.data.record_workers import (
+    Call,
+    EncodingCall,
+    InProcess,
+    Workers,
+    merge_shard,
 )
 
-_CHUNK_CHARACTERS = 1 << 18
 _BYTES_PER_WORKER = 16_000_000
+_BYTES_PER_SHARD = 64_000_000
+# A large corpus gets tasks of several blocks, so that the temporary files do not become too many.
+_BLOCKS_OF_A_TASK = 8
+_BYTES_PER_BLOCK_OF_A_TASK = 1 << 28
 _OWN_FILE = re.compile(r"(train|eval)-\d{5}-of-\d{5}\.tfrecord|" + re.escape(records.STATS_FILE))
 
 
-def default_workers(pattern: str) -> int:
+def default_workers(inputs: Sequence[str]) -> int:
     """Gives the processes that pay for their start: one for each 16 MB, at most one a CPU."""
-    size = sum(map(os.path.getsize, expand_files(pattern)))
-    return max(1, min(os.cpu_count() or 1, size // _BYTES_PER_WORKER))
+    return max(1, min(len(os.sched_getaffinity(0)), _size(inputs) // _BYTES_PER_WORKER))
+
+
+def default_shards(inputs: Sequence[str]) -> int:
+    """Gives 8 training shards, or more for a large corpus: one for each 64 MB of input."""
+    return max(8, min(99_999, _size(inputs) // _BYTES_PER_SHARD))
 
 
 def make_records(
@@ -47,148 +61,192 @@ def make_records(
     *,
     make_tokenizer: Callable[[], Any],
     output_dir: str | os.PathLike,
-    num_shards: int = 8,
-    workers: int = 1,
-    sentences: str = "split",
-    eval_fraction: float = 0.0,
+    deduplicate: bool = False,
+    num_shards: int | None = None,
+    workers: int | None = 1,
     overwrite: bool = False,
     on_bytes: Callable[[int], None] | None = None,
+    **encoding: Any,
 ) -> dict[str, Any]:
     """Writes the token records of a corpus and gives back its statistics (stats.json).
 
-    The directory appears as a whole when everything is written, or not at all.
+    A shard appears in the directory when it is complete, stats.json when all are. A run that was
+    killed or interrupted goes on where it was when it is started again with the same arguments.
 
     Args:
       pattern: glob of text files (see `documents.expand_files`).
       make_tokenizer: makes the tokenizer; called in every worker, so it must be picklable.
       output_dir: gets `train-*.tfrecord`, `eval-*.tfrecord` (with eval_fraction) and stats.json.
-      num_shards: training shards; a document's shard follows from its text. Held-out documents get
-        the same share of shards as of documents, at least one.
-      workers: processes; 1 works in this process.
-      sentences: "split" (paragraphs are split) or "lines" (a line is a sentence).
-      eval_fraction: share of documents held out, in [0, 1), chosen by a hash of their text: equal
-        documents are never on both sides.
-      overwrite: replace an existing record directory.
-      on_bytes: called with the number of bytes of each line read.
+      deduplicate: whether of documents with equal text the first alone is kept.
+      num_shards: training shards; by default as `default_shards` says.
+      workers: processes; 1 works in this process; None for as many as `default_workers` says.
+      overwrite: replace an existing record directory; its files stay until the new ones are made.
+      on_bytes: called with the number of bytes of text read.
+      **encoding: the attributes of `EncodingOptions`.
 
     Raises:
       ValueError: a wrong option, bad input (file and line), a non-empty output_dir without
-        `overwrite` (or one that holds other files), no document left in a split.
-      OSError: reading or writing failed, or a worker died.
+        `overwrite` (or one that holds other files), no document left in a split. Nothing is then
+        left in output_dir but what was there before.
+      OSError: reading or writing failed, or a worker died; what is done is kept for another run.
     """
-    _check_options(num_shards, workers, sentences, eval_fraction)
     inputs = expand_files(pattern)
+    num_shards = default_shards(inputs) if num_shards is None else num_shards
+    options = EncodingOptions(num_shards=num_shards, **encoding)
+    workers = default_workers(inputs) if workers is None else workers
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1. Received: {workers}.")
     output = Path(output_dir)
-    _check_output(output, overwrite)
+    check_output(output, overwrite)
     tokenizer = make_tokenizer()
-    counts = {"train": num_shards}
-    if eval_fraction:
-        counts["eval"] = max(1, round(num_shards * eval_fraction))
-    documents = (d for path in inputs for d in read_documents(path, on_bytes=on_bytes))
-    chunks = _chunks(documents)
-    if workers == 1:
-        encoded: Iterable[list[EncodedPart]] = map(
-            DocumentEncoder(tokenizer, mode=sentences).encode, chunks
-        )
-    else:
-        encoded = encoded_by_workers(chunks, make_tokenizer, sentences, workers)
-    with files.atomic_directory(output) as directory:
-        statistics = _write_shards(directory, encoded, counts, eval_fraction)
-        stats = {
-            "tokenizer": records.vocabulary_fingerprint(tokenizer),
-            "sentences": sentences,
-            "eval_fraction": eval_fraction,
-            "shards": counts,
-            "max_record_tokens": MAX_RECORD_TOKENS,
-            **{split: s.summary() for split, s in statistics.items()},
+    settings = _settings(tokenizer, options, deduplicate, inputs)
+    job = RecordJob(output, settings, overwrite=overwrite)
+    try:
+        with Workers(workers) if workers > 1 else InProcess() as pool:
+            if not job.all_encoded:
+                # In this process the tokenizer is there already.
+                make = make_tokenizer if workers > 1 else lambda: tokenizer
+                encode = EncodingCall(make, options)
+                calls = _encoding_calls(job, encode, inputs, options.form, on_bytes)
+                for _ in pool.run(calls):
+                    pass
+                job.mark_encoded()
+            footers = {path: read_footer(path) for path in job.tasks()}
+            check_not_empty(footers.values(), options, pattern)
+            for _ in pool.run(_merging_calls(job, footers, options, deduplicate)):
+                pass
+        statistics = {
+            name: CorpusStatistics.from_json(json.loads(job.state_path(name).read_text()))
+            for name in options.shard_names
         }
-        _check_not_empty(stats, pattern)
-        (directory / records.STATS_FILE).write_text(
-            json.dumps(stats, indent=2) + "\n", encoding="utf-8"
-        )
+        stats = stats_of(tokenizer, options, deduplicate, statistics)
+        job.finish(stats)
+    except ValueError:
+        job.remove()
+        raise
+    finally:
+        job.close()
     return stats
 
 
-def _check_options(num_shards: int, workers: int, sentences: str, eval_fraction: float) -> None:
-    if num_shards < 1 or num_shards > 99_999:
-        raise ValueError(f"num_shards must be in [1, 99999]. Received: {num_shards}.")
-    if workers < 1:
-        raise ValueError(f"workers must be at least 1. Received: {workers}.")
-    if sentences not in SENTENCE_MODES:
-        raise ValueError(
-            f"sentences must be one of {', '.join(SENTENCE_MODES)}. Received: {sentences!r}."
-        )
-    if not 0.0 <= eval_fraction < 1.0:
-        raise ValueError(f"eval_fraction must be in [0, 1). Received: {eval_fraction}.")
+def stats_of(
+    tokenizer: Any,
+    options: EncodingOptions,
+    deduplicate: bool,
+    statistics: Mapping[str, CorpusStatistics],
+) -> dict[str, Any]:
+    """Gives what stats.json holds; `statistics` has one entry a shard."""
+    return {
+        "tokenizer": records.vocabulary_fingerprint(tokenizer),
+        "sentences": options.sentences,
+        "filters": {**dataclasses.asdict(options.filters), "deduplicate": deduplicate},
+        "eval_fraction": options.eval_fraction,
+        "shards": options.shard_counts,
+        "max_record_tokens": MAX_RECORD_TOKENS,
+        **{
+            split: CorpusStatistics.merged(
+                of_shard for name, of_shard in statistics.items() if name.startswith(f"{split}-")
+            ).summary()
+            for split in options.shard_counts
+        },
+    }
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def check_output(output: Path, overwrite: bool) -> None:
+    """Raises ValueError where no records may be written: a file, other files, finished records."""
     if output.exists() and not output.is_dir():
         raise ValueError(f"output_dir must be a directory. Received: the file {output}.")
-    present = sorted(p.name for p in output.iterdir()) if output.exists() else []
+    names = {path.name for path in output.iterdir()} if output.exists() else set()
+    present = sorted(names - {IN_PROGRESS})
     others = [name for name in present if not _OWN_FILE.fullmatch(name)]
     if others:
         raise ValueError(
             f"{output} holds files that are no token records ({', '.join(others[:3])}); it is "
             "never replaced. Remedy: choose a new output_dir."
         )
-    if present and not overwrite:
+    if present and not is_unfinished(output) and not overwrite:
         raise ValueError(
             f"{output} holds the records of another run. Remedy: choose a new output_dir, or "
             "replace them as a whole with --overwrite."
         )
 
 
-def _check_not_empty(stats: dict[str, Any], pattern: str) -> None:
-    for split in stats["shards"]:
-        if stats[split]["documents"]:
-            continue
-        skipped = sum(stats[s]["skipped_documents"] for s in stats["shards"])
-        written = sum(stats[s]["documents"] for s in stats["shards"])
-        raise ValueError(
-            f"No document with text for the {split} records: {pattern} gave {written} documents "
-            f"({skipped} without text). Remedy: give more documents or change --eval_fraction "
-            f"({stats['eval_fraction']})."
-        )
+def check_not_empty(footers: Any, options: EncodingOptions, pattern: str) -> None:
+    """Raises ValueError where a split has no record."""
+    written = dict.fromkeys(options.shard_counts, 0)
+    for footer in footers:
+        for name, count in footer["records"].items():
+            written[name.partition("-")[0]] += count
+    for split, count in written.items():
+        if not count:
+            raise ValueError(
+                f"No document with text for the {split} records: {pattern} gave "
+                f"{sum(written.values())} records. Remedy: give more documents, relax the filters "
+                f"or change --eval_fraction ({options.eval_fraction})."
+            )
 
 
-def _chunks(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    """Groups documents to tasks of bounded size; the grouping does not depend on the workers."""
-    chunk: list[Document] = []
-    size = 0
-    for document in documents:
-        chunk.append(document)
-        size += document.num_characters + 64
-        if size >= _CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _size(inputs: Sequence[str]) -> int:
+    return sum(map(os.path.getsize, inputs))
 
 
-def _write_shards(
-    directory: Path,
-    encoded: Iterable[list[EncodedPart]],
-    counts: dict[str, int],
-    eval_fraction: float,
-) -> dict[str, CorpusStatistics]:
-    writers = {
-        (split, index): records.ShardWriter(directory / records.shard_name(split, index, count))
-        for split, count in counts.items()
-        for index in range(count)
+def _settings(
+    tokenizer: Any, options: EncodingOptions, deduplicate: bool, inputs: Sequence[str]
+) -> dict[str, Any]:
+    states = [(os.path.abspath(path), os.stat(path)) for path in inputs]
+    return {
+        "tokenizer": records.vocabulary_fingerprint(tokenizer),
+        **dataclasses.asdict(options),
+        "deduplicate": deduplicate,
+        "input_files": [(path, state.st_size, state.st_mtime_ns) for path, state in states],
     }
-    statistics = {split: CorpusStatistics() for split in counts}
-    for part in (part for parts in encoded for part in parts):
-        split = "eval" if part.held_out_draw < eval_fraction else "train"
-        writer = writers[split, part.document_id % counts[split]]
-        for record in part.records:
-            writer.write(record)
-        statistics[split].add_part(
-            first=part.first,
-            num_records=len(part.records),
-            sentence_lengths=part.sentence_lengths,
-            unknown_tokens=part.unknown_tokens,
-        )
-    for writer in writers.values():
-        writer.close()
-    return statistics
+
+
+def _encoding_calls(
+    job: RecordJob,
+    encode: EncodingCall,
+    inputs: Sequence[str],
+    form: TextForm,
+    on_bytes: Callable[[int], None] | None,
+) -> Iterator[Call]:
+    """The tasks that are not done. How they are cut must depend on the input alone."""
+    total = _size(inputs)
+    size = BLOCK_BYTES * max(1, min(_BLOCKS_OF_A_TASK, total // _BYTES_PER_BLOCK_OF_A_TASK))
+    for number, blocks in enumerate(_tasks(inputs, form, size)):
+        if on_bytes is not None:
+            on_bytes(sum(block.num_bytes for block in blocks))
+        path = job.task_path(number)
+        if not path.exists():
+            yield encode, (path, blocks)
+
+
+def _tasks(inputs: Sequence[str], form: TextForm, size: int) -> Iterator[list[Block]]:
+    """Groups blocks to tasks of `size` bytes or a little more."""
+    task: list[Block] = []
+    num_bytes = 0
+    for file, path in enumerate(inputs):
+        for block in read_blocks(path, form=form, file=file):
+            task.append(block)
+            num_bytes += block.num_bytes
+            if num_bytes >= size:
+                yield task
+                task, num_bytes = [], 0
+    if task:
+        yield task
+
+
+def _merging_calls(
+    job: RecordJob,
+    footers: Mapping[Path, dict[str, Any]],
+    options: EncodingOptions,
+    deduplicate: bool,
+) -> Iterator[Call]:
+    for name in job.unfinished_shards(options.shard_names):
+        places = [
+            (path, footer["places"][name])
+            for path, footer in footers.items()
+            if name in footer["places"]
+        ]
+        partial = job.directory / f"{name}.partial"
+        merge = functools.partial(merge_shard, deduplicate=deduplicate)
+        yield merge, (job.shard_path(name), job.state_path(name), partial, places)

@@ -1,5 +1,6 @@
 """bin/make_pretraining_data.py as a user runs it."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -8,6 +9,9 @@ import time
 
 import pytest
 from token_corpora import VOCABULARY, WORDS
+
+from keras_bert_suite.data.record_making import make_records
+from keras_bert_suite.text.tokenizer import Tokenizer
 
 
 @pytest.fixture
@@ -67,25 +71,41 @@ def _children(pid):
         return [int(child) for child in file.read().split()]
 
 
+def _files(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="counts processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_killed_in_the_middle_it_leaves_no_records_and_no_workers(repository, workspace, number):
-    # 4 MB: longer than the workers' start and the test's polling, so that it is surely under way.
-    (workspace / "text.txt").write_text("waa wab.\n\n" * 400_000)
+def test_killed_in_the_middle_it_leaves_no_workers_and_goes_on(repository, workspace, number):
+    # 6 MB, six tasks: longer than the test's polling, so that it is surely under way.
+    text = "\n\n".join(f"{WORDS[i % 40]} {i}" + " waa wab." * 110 for i in range(6000))
+    (workspace / "text.txt").write_text(text)
     command = _command(repository, workspace, "--workers=2", "--sentences=lines")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    records = workspace / "records"
     deadline = time.monotonic() + 100
-    while not list(workspace.glob(".records.*.tmp/train-*")):
+    while not list(records.glob("in_progress/task-*")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
         time.sleep(0.01)
-    while not (workers := _children(process.pid)) and process.poll() is None:
-        time.sleep(0.01)
+    workers = _children(process.pid)
+    assert workers
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 130), errors
-    assert not (workspace / "records").exists()
-    if number == signal.SIGINT:
-        assert not list(workspace.glob(".records.*"))
     while any(os.path.exists(f"/proc/{worker}") for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    assert [path.name for path in workspace.iterdir() if path.name.startswith(".")] == []
+    done = [path.name for path in records.glob("in_progress/task-*")]
+    assert done and not (records / "stats.json").exists()
+    if number == signal.SIGINT:
+        return
+    common = {
+        "pattern": f"{workspace}/text.txt",
+        "make_tokenizer": functools.partial(Tokenizer.from_directory, workspace / "tokenizer"),
+        "sentences": "lines",
+    }
+    make_records(output_dir=records, **common)
+    make_records(output_dir=workspace / "fresh", **common)
+    assert len(_files(records)) == 9 and _files(records) == _files(workspace / "fresh")

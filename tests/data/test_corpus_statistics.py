@@ -1,18 +1,35 @@
 """The figures of stats.json, by hand."""
 
+import json
+
+import numpy as np
+
 from keras_bert_suite.data.corpus_statistics import CorpusStatistics
 
 
 def test_figures_of_three_documents():
     statistics = CorpusStatistics()
-    # The first document comes in two parts of 3 + 5 and 8 tokens, the second holds no token.
-    statistics.add_part(first=True, num_records=1, sentence_lengths=[3, 5], unknown_tokens=1)
-    statistics.add_part(first=False, num_records=2, sentence_lengths=[8], unknown_tokens=0)
-    statistics.add_part(first=True, num_records=0, sentence_lengths=[], unknown_tokens=0)
-    statistics.add_part(first=True, num_records=1, sentence_lengths=[4], unknown_tokens=1)
+    # The second document holds no token; the third was counted elsewhere.
+    statistics.add(
+        document_lengths=np.array([16, 0]),
+        sentence_lengths=np.array([3, 5, 8]),
+        num_records=3,
+        unknown_tokens=1,
+    )
+    other = CorpusStatistics()
+    other.add(
+        document_lengths=np.array([4]),
+        sentence_lengths=np.array([4]),
+        num_records=1,
+        unknown_tokens=1,
+    )
+    other.dropped["duplicate"] = 2
+    written = json.loads(json.dumps(other.to_json()))
+    statistics.merge(CorpusStatistics.from_json(written))
     assert statistics.summary() == {
         "documents": 2,
         "skipped_documents": 1,
+        "dropped_documents": {"duplicate": 2},
         "records": 4,
         "sentences": 4,
         "tokens": 20,

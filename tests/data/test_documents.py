@@ -6,7 +6,8 @@ import re
 import pytest
 
 from keras_bert_suite.data import documents
-from keras_bert_suite.data.documents import expand_files, read_documents, sentences_of
+from keras_bert_suite.data.document_reading import read_documents
+from keras_bert_suite.data.documents import expand_files, sentences_of
 
 
 def _by_full_stop(text):
@@ -61,7 +62,7 @@ def test_equal_texts_have_equal_identities_in_any_file(tmp_path):
 
 
 def test_a_long_document_comes_in_parts_of_one_identity(tmp_path, monkeypatch):
-    monkeypatch.setattr(documents, "_PART_CHARACTERS", 8)
+    monkeypatch.setattr(documents, "PART_CHARACTERS", 8)
     found = _read(tmp_path, "a.txt", "aaaa\nbbbb\ncccc\ndddd\neeee\n\nffff\n")
     assert [d.paragraphs for d in found] == [
         ("aaaa", "bbbb"),
@@ -103,7 +104,7 @@ def test_bad_files_are_named_with_their_line(tmp_path, name, content, message):
 def test_a_broken_gzip_stream_is_named(tmp_path, cut):
     path = tmp_path / "a.txt.gz"
     path.write_bytes(gzip.compress(bytes(range(32, 127)) * 20)[:cut])
-    with pytest.raises(ValueError, match=r"a.txt.gz, line 1: the gzip stream is broken"):
+    with pytest.raises(ValueError, match=r"a.txt.gz, line 1 or later: the gzip stream is broken"):
         list(read_documents(str(path)))
     path.write_bytes(b"no gzip")
     with pytest.raises(ValueError, match="the gzip stream is broken"):
@@ -125,5 +126,5 @@ def test_a_pattern_without_a_file_is_an_error(tmp_path):
 
 def test_an_unknown_sentence_mode_is_an_error(tmp_path):
     (document,) = _read(tmp_path, "a.txt", "One.")
-    with pytest.raises(ValueError, match="sentences must be one of split, lines. Received: 'x'"):
+    with pytest.raises(ValueError, match="sentences must be one of split, .*lines. Received: 'x'"):
         _sentences(document, "x")

@@ -4,14 +4,14 @@ import functools
 import json
 import os
 import random
-import re
 from pathlib import Path
 
 import pytest
 from token_corpora import VOCABULARY, WORDS
 
-from keras_bert_suite.data import record_making
-from keras_bert_suite.data.record_making import default_workers, make_records
+from keras_bert_suite.data import blocks, record_making
+from keras_bert_suite.data.documents import expand_files
+from keras_bert_suite.data.record_making import default_shards, default_workers, make_records
 from keras_bert_suite.data.records import read_shards
 from keras_bert_suite.text.tokenizer import Tokenizer
 
@@ -45,8 +45,9 @@ def _files(directory):
 
 
 def test_any_number_of_workers_writes_the_same_bytes(corpus, make_tokenizer, tmp_path, monkeypatch):
-    # Small chunks, so that three workers overtake one another.
-    monkeypatch.setattr(record_making, "_CHUNK_CHARACTERS", 2000)
+    # Small blocks, so that three workers overtake one another.
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 2000)
+    monkeypatch.setattr(record_making, "BLOCK_BYTES", 2000)
     common = {"make_tokenizer": make_tokenizer, "num_shards": 3, "eval_fraction": 0.1}
     stats = make_records(corpus, output_dir=tmp_path / "one", workers=1, **common)
     make_records(corpus, output_dir=tmp_path / "three", workers=3, **common)
@@ -130,7 +131,10 @@ def test_a_dead_worker_is_an_error_not_a_hang(corpus, make_tokenizer, tmp_path):
             output_dir=tmp_path / "records",
             workers=2,
         )
-    assert not list(tmp_path.iterdir())
+    # What is done is kept for another run, which leaves nothing but the records.
+    assert [path.name for path in (tmp_path / "records").iterdir()] == ["in_progress"]
+    make_records(corpus, make_tokenizer=make_tokenizer, output_dir=tmp_path / "records")
+    assert not (tmp_path / "records" / "in_progress").exists()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,10 @@ def test_a_dead_worker_is_an_error_not_a_hang(corpus, make_tokenizer, tmp_path):
     [
         ({"num_shards": 0}, r"num_shards must be in \[1, 99999\]. Received: 0"),
         ({"workers": 0}, "workers must be at least 1. Received: 0"),
-        ({"sentences": "words"}, "sentences must be one of split, lines. Received: 'words'"),
+        (
+            {"sentences": "words"},
+            "sentences must be one of split, .*lines. Received: 'words'",
+        ),
         ({"eval_fraction": 1.0}, r"eval_fraction must be in \[0, 1\). Received: 1.0"),
     ],
 )
@@ -159,11 +166,16 @@ def test_a_split_without_documents_is_an_error(make_tokenizer, tmp_path):
                 eval_fraction=fraction,
             )
     (tmp_path / "a.txt").write_text("\u0301")
-    with pytest.raises(ValueError, match=re.escape("0 documents (1 without text)")):
+    with pytest.raises(ValueError, match="gave 0 records"):
         make_records(
             str(tmp_path / "a.txt"), make_tokenizer=make_tokenizer, output_dir=tmp_path / "out"
         )
 
 
-def test_small_corpora_take_one_worker(corpus):
-    assert default_workers(corpus) == 1
+def test_small_corpora_take_one_worker_and_eight_shards(corpus):
+    files = expand_files(corpus)
+    assert (default_workers(files), default_shards(files)) == (1, 8)
+    size = sum(os.path.getsize(file) for file in files)
+    cpus = len(os.sched_getaffinity(0))
+    assert default_workers(files * (32_100_000 // size)) == min(2, cpus)
+    assert default_shards(files * (768_100_000 // size)) == 12

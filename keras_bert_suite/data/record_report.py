@@ -1,0 +1,39 @@
+"""What a run that made records says at its end."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+
+def report(stats: dict[str, Any], *, output_dir: str, tokenizer: str) -> str:
+    """Says what was written where, what was left out and which command comes next.
+
+    Args:
+      stats: what stats.json holds.
+      output_dir, tokenizer: as they were given.
+    """
+    parts = [
+        f"{stats[split]['documents']:,} documents, {stats[split]['sentences']:,} sentences, "
+        f"{stats[split]['tokens']:,} tokens in {count} {split} shard{'s' * (count > 1)}"
+        for split, count in stats["shards"].items()
+    ]
+    train = os.path.join(output_dir, "train-*.tfrecord")
+    held_out = os.path.join(output_dir, "eval-*.tfrecord")
+    evaluation = f" --eval_data='{held_out}'" if "eval" in stats["shards"] else ""
+    return (
+        f"Wrote {'; '.join(parts)} and stats.json to {output_dir} "
+        f"({stats['train']['unknown_token_rate']:.3%} unknown tokens).{_left_out(stats)} Next: "
+        f"bin/pretrain.py --train_data='{train}'{evaluation} --tokenizer={tokenizer} "
+        "--output_dir=..."
+    )
+
+
+def _left_out(stats: dict[str, Any]) -> str:
+    counts: dict[str, int] = {}
+    for split in stats["shards"]:
+        for reason, count in stats[split]["dropped_documents"].items():
+            counts[reason] = counts.get(reason, 0) + count
+    if not counts:
+        return ""
+    return " Left out: " + ", ".join(f"{n:,} {reason}" for reason, n in counts.items()) + "."
