@@ -56,7 +56,7 @@ def test_numbers_versions_and_labels(connect):
     [
         ({"model_name": "nobody"}, {"text": ["a"]}, "NOT_FOUND", "Latest(nobody)"),
         ({"model_name": "echo"}, {"text": ["fail"]}, "INVALID_ARGUMENT", "must not be `fail`"),
-        ({"model_name": "echo"}, {"text": [["a"]]}, "INVALID_ARGUMENT", "must have shape [?]"),
+        ({"model_name": "echo"}, {"text": [["a"]]}, "INVALID_ARGUMENT", "expected shape [?]"),
     ],
 )
 def test_what_the_server_refuses(connect, options, inputs, code, message):

@@ -250,7 +250,7 @@ def test_warm_up_records_run_every_signature(exported):
 def test_a_warm_up_record_that_fails_fails_the_load(exported, tmp_path):
     copy = shutil.copytree(exported["single"], tmp_path / "1")
     warmup.write(copy, [("serving_default", {"text": np.array(["a"]).reshape(1, 1)})])
-    with pytest.raises(Exception, match=r"must have shape \[\?\]"):
+    with pytest.raises(Exception, match="compatible with expected shape"):
         warmup_replay.replay(Servable(copy, name="x", version=1))
     with pytest.raises(ValueError, match="at most 1000"):
         warmup.write(copy, [("serving_default", {})] * 1001)

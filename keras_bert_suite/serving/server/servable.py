@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the ops of tokenizing graphs)
+from tensorflow.core.protobuf import config_pb2
 
 from keras_bert_suite.serving.server import deadlines
 from keras_bert_suite.serving.server.batching import BatchScheduler
@@ -33,15 +34,13 @@ class Port:
     Attributes:
       tensor: the name in the graph, `serving_default_text:0`.
       dtype: the type.
-      shape: the sizes, None for any; None as a whole for any rank.
     """
 
     tensor: str
     dtype: tf.DType
-    shape: tuple[int | None, ...] | None
 
-    def check(self, array: np.ndarray, *, alias: str, index: int) -> None:
-        """Refuses an array of another type, rank or fixed size before it reaches the graph.
+    def check(self, array: np.ndarray, *, index: int) -> None:
+        """Refuses an array of another type. As in TF Serving the shape is the graph's to judge.
 
         Raises:
           ServingError: INVALID_ARGUMENT.
@@ -50,16 +49,6 @@ class Port:
         if dtype != self.dtype:
             raise invalid_argument(
                 f"Expects arg[{index}] to be {self.dtype.name} but {dtype.name} is provided"
-            )
-        if self.shape is None:
-            return
-        fits = len(self.shape) == array.ndim and all(
-            wanted in (None, size) for wanted, size in zip(self.shape, array.shape, strict=True)
-        )
-        if not fits:
-            wanted = ",".join("?" if size is None else str(size) for size in self.shape)
-            raise invalid_argument(
-                f'Input "{alias}" must have shape [{wanted}]. Received: {list(array.shape)}'
             )
 
 
@@ -151,7 +140,7 @@ class Servable:
           tf.errors.OpError: the graph refuses the input.
         """
         for index, (alias, port) in enumerate(signature.inputs.items()):
-            port.check(inputs[alias], alias=alias, index=index)
+            port.check(inputs[alias], index=index)
         self._check_rows(inputs)
         fetched = tuple(sorted(outputs))
         deadline, scheduler = deadlines.current(), self._limits.batching
@@ -231,9 +220,13 @@ class Servable:
             if key not in self._callables:
                 if len(self._callables) >= _MAX_CALLABLES:
                     self._callables.clear()
-                self._callables[key] = self._session.make_callable(
-                    [signature.outputs[alias].tensor for alias in outputs],
-                    feed_list=[port.tensor for port in signature.inputs.values()],
+                # Session.make_callable would compare fed shapes with the placeholders', which TF
+                # Serving leaves to the graph, and costs more a call.
+                self._callables[key] = self._session._make_callable_from_options(
+                    config_pb2.CallableOptions(
+                        feed=[port.tensor for port in signature.inputs.values()],
+                        fetch=[signature.outputs[alias].tensor for alias in outputs],
+                    )
                 )
             return self._callables[key]
 
@@ -247,7 +240,4 @@ def _signature(name: str, definition) -> Signature:
 
 
 def _port(info) -> Port:
-    shape = None
-    if not info.tensor_shape.unknown_rank:
-        shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
-    return Port(tensor=info.name, dtype=tf.dtypes.as_dtype(info.dtype), shape=shape)
+    return Port(tensor=info.name, dtype=tf.dtypes.as_dtype(info.dtype))
