@@ -14,7 +14,7 @@ is scored; the best weights are kept. Ctrl-C saves a state; the same command goe
 The run's settings (not the task's) may stand in a JSON file, --config; a flag overrides it.
 
 Leaves in --output_dir: the model directory, metrics.json, training.json, dev_predictions.jsonl,
-log.jsonl, logs/ (TensorBoard) and checkpoints/ (training state).
+report.html (curves), log.jsonl, logs/ (TensorBoard) and checkpoints/ (training state).
 """
 
 from __future__ import annotations

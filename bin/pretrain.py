@@ -7,7 +7,7 @@ Example:
 
 Hyper-parameters may stand in a JSON file under their flags' names (--config); a flag overrides it.
 The output directory becomes a model directory that finetune.py, export_model.py and Hugging Face's
-transformers read; log.jsonl and logs/ (TensorBoard) tell how it went.
+transformers read; report.html (curves), log.jsonl and logs/ (TensorBoard) tell how it went.
 
 Ctrl-C, SIGTERM and even kill -9 lose nothing that matters: the same command goes on from the newest
 state in OUTPUT_DIR/checkpoints and ends with the weights that an uninterrupted run would have had

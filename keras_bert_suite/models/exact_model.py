@@ -82,7 +82,11 @@ class ExactModel(keras.Model):
             )
         self._means = {
             name: keras.metrics.Mean(name=name)
-            for name in [*(f"{term}_loss" for term in self.term_names), *self.metric_term_names]
+            for name in [
+                *(f"{term}_loss" for term in self.term_names),
+                *self.metric_term_names,
+                "gradient_norm",
+            ]
         }
 
     def _check_options(self, term_weights, micro_batches, steps_per_execution, strategy):
@@ -156,6 +160,9 @@ class ExactModel(keras.Model):
         else:
             sums, gradients = self._accumulate(batch, inverse)
         sums, gradients = replica.all_reduce(_SUM, (sums, gradients))
+        # Of the whole step, before clipping and without the factor of loss scaling.
+        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(tf.ones([]))
+        sums = {**sums, "gradient_norm": (norm, tf.ones([]))}
         return self._update_means(self._update(sums, gradients))
 
     def _update(self, sums, gradients):

@@ -32,6 +32,7 @@ from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.optimizers import make_optimizer
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.prediction import Predictor, check_sequence_length
+from keras_bert_suite.training.report import write_report
 from keras_bert_suite.training.strategies import is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer
 from keras_bert_suite.training.training_result import TrainingResult
@@ -124,6 +125,13 @@ def finetune(
     if best and best.evaluated_step != num_steps:  # a signal came during the last step
         best(num_steps)
     metrics = _write(settings, data, model=model, best=best, training=training)
+    write_report(
+        settings.output_dir,
+        history=training.history,
+        settings=settings.to_compare(),
+        num_steps=num_steps,
+        metrics={k: v for k, v in (metrics or {}).items() if isinstance(v, int | float)},
+    )
     return FinetuneResult(training, data.task, metrics)
 
 

@@ -22,11 +22,13 @@ from keras_bert_suite.training import pretraining_parts as parts
 from keras_bert_suite.training.checkpoint import settings_difference
 from keras_bert_suite.training.held_out import HeldOut
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
+from keras_bert_suite.training.report import write_report
 from keras_bert_suite.training.strategies import WorkerSum, is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer
 from keras_bert_suite.training.training_result import TrainingResult
+from keras_bert_suite.training.utilisation import Utilisation, run_peak
 from keras_bert_suite.training.weight_average import averaged_weights
-from keras_bert_suite.training.workers import worker_errors
+from keras_bert_suite.training.workers import cluster_of, worker_errors
 
 _KIND = "pretraining"
 
@@ -82,7 +84,7 @@ def pretrain(
     with worker_errors(strategy), strategy.scope():
         model = parts.compiled_model(settings, config)
     evaluate = _evaluation_of(model, held_out) if held_out else None
-    trainer = _trainer(settings, run_settings, model, source, strategy, evaluate)
+    trainer = _trainer(settings, run_settings, model, source, strategy, evaluate, config)
     weights = sum(math.prod(v.shape) for v in model.trainable_variables)
     say(
         f"{settings.num_steps:,} steps of {settings.global_batch_size:,} rows; {weights:,} weights "
@@ -97,6 +99,13 @@ def pretrain(
         with averaged_weights(model):
             save_model(model, settings.output_dir, tokenizer=tokenizer)
         write_json(settings.output_dir, "metrics.json", metrics)
+        write_report(
+            settings.output_dir,
+            history=result.history,
+            settings=run_settings,
+            num_steps=result.step,
+            metrics=metrics,
+        )
         # Last: it tells that all the rest is there.
         write_json(settings.output_dir, "training.json", _training_record(run_settings, result))
     WorkerSum(strategy)([0.0])  # the other workers wait for the chief to finish writing
@@ -122,7 +131,13 @@ def _evaluation_of(model, batches) -> Callable[..., dict[str, float]]:
     return evaluate
 
 
-def _trainer(settings, run_settings, model, source, strategy, evaluate) -> Trainer:
+def _trainer(settings, run_settings, model, source, strategy, evaluate, config) -> Trainer:
+    peak = run_peak(
+        strategy,
+        cluster=cluster_of(strategy),
+        dtype=settings.precision,
+        device_flops=settings.peak_flops,
+    )
     return Trainer(
         model=model,
         source=source,
@@ -137,6 +152,7 @@ def _trainer(settings, run_settings, model, source, strategy, evaluate) -> Train
         evaluate_every=settings.eval_every,
         keep_best=settings.keep_best,
         max_bad_steps=settings.max_bad_steps,
+        utilisation=Utilisation(config, peak_flops=peak) if peak else None,
         settings=run_settings,
     )
 
@@ -174,6 +190,9 @@ def _metrics(
 ) -> dict[str, Any]:
     """What metrics.json holds: held-out losses (nats), accuracies, and the run's pace.
 
+    mlm_perplexity is e to the mlm_loss on the fixed mask: of the masked words given all others. It
+    is no perplexity of a text, nor its pseudo-perplexity (evaluation/language_modeling.py).
+
     The weights are those after `step` steps.
     """
     training = [record for record in result.history if record["kind"] == "train"]
@@ -190,6 +209,8 @@ def _metrics(
         metrics |= {"best_step": result.best_step, "model_step": step}
     if evaluate is not None:
         metrics |= _evaluation(result, evaluate, step=step)
+        if "mlm_loss" in metrics:
+            metrics["mlm_perplexity"] = math.exp(metrics["mlm_loss"])
         metrics["unigram_entropy"] = unigram_entropy(
             held_out_batches, token_counts=source.token_counts()
         )

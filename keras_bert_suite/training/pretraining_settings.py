@@ -119,6 +119,12 @@ class PretrainingSettings(ClusterSettings):
         None, help="A loss above this many times the median of the last 64 is a spike."
     )
     log_every: int = setting(50, help="Steps between two lines of metrics.", free=True)
+    peak_flops: float | None = setting(
+        None,
+        help="FLOP/s that a device's maker states, as the measure of the logged utilisation; by "
+        "default the rate of a large matmul, measured at the start (not on a TPU).",
+        free=True,
+    )
     eval_every: int | None = setting(
         None, help="Steps between two evaluations; by default only at the end.", free=True
     )
@@ -128,6 +134,8 @@ class PretrainingSettings(ClusterSettings):
         check_types(self)
         _ = self.masking_rules  # checks them
         self.check_cluster()
+        if self.peak_flops is not None and not self.peak_flops > 0:
+            raise ValueError(f"peak_flops must be positive. Received: {self.peak_flops}.")
         for name in ("global_batch_size", "num_steps", "micro_batches", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from keras_bert_suite.data.source import BatchSource
@@ -39,17 +40,20 @@ class StepFunction:
         self._read = self._compiled_metrics(reset=False)
         self._read_and_reset = self._compiled_metrics(reset=True)
 
-    def __call__(self, count: int) -> tuple[int, int]:
-        """Runs `count` steps; gives (real tokens, positions with padding) of this process.
+    def __call__(self, count: int) -> np.ndarray:
+        """Runs `count` steps.
+
+        Returns:
+          int64 [3]: real tokens, positions with padding, and masked words that were predicted, of
+          this process.
 
         Raises:
           ValueError: what a source's generator raised, such as damaged records.
         """
         try:
-            tokens, slots = self._run(self._iterator, tf.constant(count, tf.int32)).numpy()
+            return self._run(self._iterator, tf.constant(count, tf.int32)).numpy()
         except tf.errors.OpError as error:
             raise _explained(error) from error
-        return int(tokens), int(slots)
 
     def metrics(self, *, reset: bool = False) -> dict[str, float]:
         """Gives the model's metrics over all replicas since the last reset."""
@@ -69,7 +73,8 @@ class StepFunction:
         def replica_step(batch):
             model.train_step(batch)
             mask = batch["padding_mask"]
-            return tf.stack([tf.reduce_sum(mask), tf.size(mask)])
+            predicted = tf.reduce_sum(tf.sign(batch.get("prediction_weights", 0.0)))
+            return tf.stack([tf.reduce_sum(mask), tf.size(mask), tf.cast(predicted, tf.int32)])
 
         # Without AutoGraph, as Keras traces its steps: it reads the source again and takes long.
         @tf.function(autograph=False)
@@ -79,7 +84,7 @@ class StepFunction:
                 local = strategy.experimental_local_results(per_replica)
                 return index + 1, counted + tf.cast(tf.add_n(list(local)), tf.int64)
 
-            start = (tf.constant(0), tf.zeros([2], tf.int64))
+            start = (tf.constant(0), tf.zeros([3], tf.int64))
             _, counted = tf.while_loop(
                 lambda index, _: index < count, step, start, parallel_iterations=1
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_bert_suite.files import atomic_write
+from keras_bert_suite.training.report import write_report
 
 
 class TrainingLog:
@@ -49,6 +51,15 @@ class TrainingLog:
             for name, value in metrics.items():
                 tf.summary.scalar(name, value, step=step)
             self._writers[kind].flush()
+
+    def report(self, settings: Mapping[str, Any], *, num_steps: int) -> None:
+        """Writes report.html of a run that may not be through, or has failed."""
+        # Where there is no room for it, the error that the run ends with is the one to show.
+        if self._is_chief:
+            with contextlib.suppress(OSError):
+                write_report(
+                    self.path.parent, history=self.history, settings=settings, num_steps=num_steps
+                )
 
     def close(self) -> None:
         for writer in self._writers.values():

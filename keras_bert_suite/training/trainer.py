@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_bert_suite.data.source import BatchSource
 from keras_bert_suite.training import strategies
 from keras_bert_suite.training.bad_steps import BadSteps
@@ -24,6 +26,7 @@ from keras_bert_suite.training.signals import StopSignals
 from keras_bert_suite.training.step_function import StepFunction
 from keras_bert_suite.training.tensorboard import TrainingLog
 from keras_bert_suite.training.training_result import TrainingResult
+from keras_bert_suite.training.utilisation import Utilisation
 from keras_bert_suite.training.workers import WorkerWatch, cluster_of, worker_errors
 
 
@@ -36,7 +39,7 @@ class Trainer:
       source: the batches, a pure function of the step.
       strategy: of `make_strategy`.
       num_steps: optimizer steps of the whole run.
-      output_dir: gets checkpoints/, log.jsonl and logs/ (TensorBoard).
+      output_dir: gets checkpoints/, log.jsonl, logs/ (TensorBoard) and report.html.
       steps_per_call: steps in one call of the compiled loop. Ctrl-C waits for a call to end.
       checkpoint_every: steps between two states; None saves only at the end.
       keep_checkpoints: how many states stay.
@@ -46,6 +49,7 @@ class Trainer:
       keep_best: keeps the state with the lowest held-out loss beside the newest; the last step is
         then evaluated too.
       max_bad_steps: how many steps the model's guard may skip before the run stops; None: any.
+      utilisation: of the machine, to record.
       settings: JSON values that must be the same when the run is resumed.
       quiet: shows no progress.
 
@@ -69,6 +73,7 @@ class Trainer:
         evaluate_every: int | None = None,
         keep_best: bool = False,
         max_bad_steps: int | None = None,
+        utilisation: Utilisation | None = None,
         settings: Mapping[str, Any] | None = None,
         quiet: bool = False,
     ):
@@ -81,7 +86,7 @@ class Trainer:
         self.model, self.source, self.strategy = model, source, strategy
         self.num_steps, self.steps_per_call = num_steps, steps_per_call
         self.output_dir = Path(output_dir)
-        self.evaluate = evaluate
+        self.evaluate, self.utilisation = evaluate, utilisation
         self.settings = dict(settings or {})
         self._is_chief = strategies.is_chief(strategy)
         self._quiet = quiet or not self._is_chief
@@ -130,6 +135,7 @@ class Trainer:
                 loop.run(first_step, state.data if state else None)
             finally:
                 log.close()
+                log.report(self.settings, num_steps=self.num_steps)
         seconds = time.monotonic() - started
         return TrainingResult(
             log.history,
@@ -207,7 +213,8 @@ class _Loop:
         self.trainer, self.log, self.bar, self.signals = trainer, log, bar, signals
         self.step = 0
         self.interrupted: int | None = None
-        self._tokens, self._slots, self._seconds = 0, 0, 0.0  # since the last record
+        # Since the last record; the counts are those of StepFunction.
+        self._counts, self._seconds = np.zeros(3, np.int64), 0.0
         self._timed_tokens, self._timed_seconds = 0, 0.0  # in all calls but the first
         self._calls = 0
 
@@ -243,7 +250,7 @@ class _Loop:
     def _call(self, function: StepFunction) -> None:
         started = time.monotonic()
         count, skipped = self.trainer.steps_until_due(self.step), self.trainer.bad_steps.count()
-        tokens, slots = function(count)
+        counts = function(count)
         loss = function.metrics()["loss"]
         seconds = time.monotonic() - started
         self.step += count
@@ -254,12 +261,11 @@ class _Loop:
             )
         self._check_bad_steps(skipped)
         if self._calls:
-            self._timed_tokens += tokens
+            self._timed_tokens += int(counts[0])
             self._timed_seconds += seconds
         self._calls += 1
-        self._tokens, self._slots = self._tokens + tokens, self._slots + slots
-        self._seconds += seconds
-        self.bar.update(self.step, loss=loss, tokens_per_second=self._tokens / self._seconds)
+        self._counts, self._seconds = self._counts + counts, self._seconds + seconds
+        self.bar.update(self.step, loss=loss, tokens_per_second=self._counts[0] / self._seconds)
 
     def _check_bad_steps(self, before: int) -> None:
         """Tells about the steps skipped beyond `before`, and stops where they are too many."""
@@ -272,14 +278,17 @@ class _Loop:
             raise ValueError(bad_steps.explained(self.trainer.save(self.step)))
 
     def _record(self, function: StepFunction) -> None:
-        tokens, slots = self.trainer.sum_over_workers([self._tokens, self._slots])
+        tokens, slots, predictions = self.trainer.sum_over_workers(list(self._counts))
         metrics = function.metrics(reset=True) | {
             "learning_rate": function.learning_rate(),
             "tokens_per_second": tokens / self._seconds,
             "padding_share": 1.0 - tokens / slots,
             **self.trainer.bad_steps.metrics(),
         }
-        self._tokens, self._slots, self._seconds = 0, 0, 0.0
+        if utilisation := self.trainer.utilisation:
+            share = utilisation(tokens=tokens, predictions=predictions, seconds=self._seconds)
+            metrics["model_flops_utilisation"] = share
+        self._counts, self._seconds = np.zeros(3, np.int64), 0.0
         self.log.write(self.step, metrics)
         self.bar.log(self.step, metrics)
 

@@ -40,6 +40,10 @@ def test_leaves_a_model_directory_that_knows_more_than_unigrams(run):
     metrics = json.loads((directory / "metrics.json").read_text())
     assert metrics == outcome.metrics
     assert {"mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy"} <= metrics.keys()
+    assert metrics["mlm_perplexity"] == pytest.approx(np.exp(metrics["mlm_loss"]))
+    page = (directory / "report.html").read_text()
+    assert "250 of 250 steps." in page and "unigram entropy" in page
+    assert "gradient norm" in page and "model flops utilisation" in page
     # 60 words about equally frequent: ln 60 = 4.09; a topic's 10 words: ln 10 = 2.30.
     assert metrics["unigram_entropy"] == pytest.approx(np.log(60), abs=0.1)
     assert metrics["mlm_loss"] < metrics["unigram_entropy"] - 0.5

@@ -83,6 +83,7 @@ def test_a_signal_saves_the_state_and_the_run_goes_on_bitwise(
     assert result.exit_status == 128 + number
     assert "step-00000004. The same command goes on from there." in capsys.readouterr().err
     assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
+    assert "4 of 6 steps, not finished" in (tmp_path / "report.html").read_text()
     resumed = trainer_of(one_device, tmp_path, **options)
     assert resumed.run().step == 6
     assert_same_weights(resumed.model, whole[0].model)
