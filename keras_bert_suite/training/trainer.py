@@ -90,7 +90,7 @@ class Trainer:
         self.settings = dict(settings or {})
         self._is_chief = strategies.is_chief(strategy)
         self._quiet = quiet or not self._is_chief
-        self._over_workers = strategies.WorkerSum(strategy)
+        self.over_workers = strategies.WorkerSum(strategy)
         self._optimizer = built_optimizer(model, strategy)
         self.checkpoint = TrainingCheckpoint(
             model,
@@ -114,7 +114,7 @@ class Trainer:
         with worker_errors(self.strategy), WorkerWatch(cluster_of(self.strategy)):
             result = self._run()
             # All leave together: a worker that is through must not look as if it were gone.
-            self._over_workers([0.0])
+            self.over_workers([0.0])
         return result
 
     def _run(self) -> TrainingResult:
@@ -190,14 +190,11 @@ class Trainer:
 
     def agreed_signal(self, received: int | None) -> int | None:
         """The signal to stop for: one worker's signal stops all, so that none waits for it."""
-        anyone = self._over_workers([1.0 if received else 0.0])[0]
+        anyone = self.over_workers([1.0 if received else 0.0])[0]
         return (received or signal.SIGTERM.value) if anyone else None
 
-    def sum_over_workers(self, values: list[float]) -> list[float]:
-        return self._over_workers(values)
-
     def _check_workers_agree(self, step: int) -> None:
-        count, total, squares = self._over_workers([1.0, step, step * step])
+        count, total, squares = self.over_workers([1.0, step, step * step])
         if total * total != count * squares:
             raise ValueError(
                 f"The workers see different training states: this one step {step} in "
@@ -278,7 +275,7 @@ class _Loop:
             raise ValueError(bad_steps.explained(self.trainer.save(self.step)))
 
     def _record(self, function: StepFunction) -> None:
-        tokens, slots, predictions = self.trainer.sum_over_workers(list(self._counts))
+        tokens, slots, predictions = self.trainer.over_workers(list(self._counts))
         metrics = function.metrics(reset=True) | {
             "learning_rate": function.learning_rate(),
             "tokens_per_second": tokens / self._seconds,

@@ -3,11 +3,12 @@ import tensorflow as tf
 from keras_bert_suite.training import step_function
 
 
-def test_a_worker_that_is_gone_is_explained(one_device, monkeypatch):
-    error = tf.errors.UnavailableError(None, None, "Connection reset by peer")
-    assert step_function._explained(error, one_device) is error
-    monkeypatch.setattr(step_function, "is_multi_worker", lambda strategy: True)
-    explained = step_function._explained(error, one_device)
-    assert isinstance(explained, OSError)
-    assert "start all workers again with the same command" in str(explained)
-    assert "UnavailableError" in str(explained)
+def test_the_user_s_error_is_found_in_tensorflow_s():
+    text = "{{function_node __wrapped__}} ValueError: bad.csv, line 3: no label.\nTraceback ..."
+    explained = step_function._explained(tf.errors.InvalidArgumentError(None, None, text))
+    assert isinstance(explained, ValueError) and str(explained) == "bad.csv, line 3: no label."
+
+
+def test_other_errors_stay_what_they_are():
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM")
+    assert step_function._explained(error) is error

@@ -19,7 +19,9 @@ def test_counts_by_hand():
 
 
 def test_a_factorised_embedding_is_projected_for_every_token():
-    utilisation = Utilisation(CONFIG.replace(embedding_size=4), peak_flops=1.0)
+    utilisation = Utilisation(
+        CONFIG.replace(family="albert", share_layers=True, embedding_size=4), peak_flops=1.0
+    )
     assert utilisation.flops_per_token == 6 * (3 * 576 + 32)
     assert utilisation.flops_per_prediction == 6 * (32 + 400)
 
