@@ -131,7 +131,7 @@ def test_a_directory_of_something_else_is_not_written_over(corpus, tmp_path):
             {"encoder": "huge"},
             "must be one of tiny, mini, small, medium, base, large, .*Received: 'huge'",
         ),
-        ({"masking": "span"}, "masking must be one of token, whole_word. Received: 'span'"),
+        ({"masking": "words"}, "masking must be one of token, whole_word, span. Received: 'words'"),
         ({"objectives": ("mlm", "sop")}, "objectives must be mlm or mlm,nsp. Received: 'mlm,sop'"),
         ({"precision": "int8"}, "precision must be one of float32, bfloat16, float16"),
         ({"strategy": "magic"}, "strategy must be one of one_device"),
