@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Turns raw text into the token records that pretrain.py reads.
 
-Text files hold one paragraph (or one sentence, --sentences=lines) a line and a blank line between
+Text files hold a paragraph (or a sentence, --sentences=lines) a line and a blank line between
 documents, or a document each (--documents=file); JSON lines (.jsonl, .json, WikiExtractor's files)
-and .parquet a document a row. Text and JSON may be compressed: .gz .bz2 .xz .zst. Everything
-streams, all CPUs work, and the output is the same for any number of workers and any runner.
+and .parquet a document a row. Text and JSON may be compressed: .gz .bz2 .xz .zst. All CPUs work,
+and the output is the same for any number of workers and any --runner.
 
 Examples:
   bin/make_pretraining_data.py --input='texts/*.txt' --tokenizer=vocabulary/ \\
@@ -32,28 +32,29 @@ _TOKENIZER = flags.DEFINE_string(
     "tokenizer", None, "Directory with vocab.txt, or any model directory.", required=True
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Directory to make.", required=True)
-_NUM_SHARDS = flags.DEFINE_integer(
-    "num_shards", None, "Training shards; by default one for each 64 MB of input, at least 8."
-)
+_NUM_SHARDS = flags.DEFINE_integer("num_shards", None, "By default one for 64 MB, at least 8.")
 _WORKERS = flags.DEFINE_integer(
     "workers", None, "Processes; by default one for each 16 MB of input, at most one for each CPU."
+)
+_RUNNER = flags.DEFINE_enum(
+    "runner",
+    None,
+    ["DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner"],
+    "Work as an Apache Beam pipeline; Beam's own options follow after --.",
 )
 _SENTENCES = flags.DEFINE_enum(
     "sentences",
     "split",
     ["split", "split_lines", "lines"],
-    "Whether paragraphs are split into sentences (hard-wrapped lines joined before), or lines are, "
-    "or each line is a sentence.",
+    "Split paragraphs (hard-wrapped lines joined), split lines, or take lines as they are.",
 )
 _DOCUMENTS = flags.DEFINE_enum(
     "documents", "blank_line", ["blank_line", "file"], "What separates documents of text files."
 )
 _TEXT_FIELD = flags.DEFINE_string("text_field", "text", "JSON key or parquet column of the text.")
-_DEDUPLICATE = flags.DEFINE_bool("deduplicate", False, "Keep one of documents with equal text.")
+_DEDUPLICATE = flags.DEFINE_bool("deduplicate", False, "Keep one of equal documents.")
 _MIN_CHARACTERS = flags.DEFINE_integer("min_characters", 0, "Leave out shorter documents.")
-_DROP_JUNK = flags.DEFINE_bool(
-    "drop_junk", False, "Leave out documents by those rules of Gopher and C4 that know no language."
-)
+_DROP_JUNK = flags.DEFINE_bool("drop_junk", False, "Leave out junk by rules of Gopher and C4.")
 _EVAL_FRACTION = flags.DEFINE_float(
     "eval_fraction", 0.0, "Share of documents held out in eval-*.tfrecord, by a hash of their text."
 )
@@ -61,18 +62,19 @@ _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace existing records as 
 
 
 def main(argv: list[str]) -> None:
-    del argv
     from keras_bert_suite.data.document_filters import DocumentFilters
     from keras_bert_suite.data.document_reading import TextForm
     from keras_bert_suite.data.progress import byte_progress
-    from keras_bert_suite.data.record_making import make_records
     from keras_bert_suite.data.record_report import report
+    from keras_bert_suite.data.record_running import run_record_making
     from keras_bert_suite.text.tokenizer import Tokenizer
 
     start = time.monotonic()
-    with byte_progress(_INPUT.value, "Tokenizing") as progress:
-        stats = make_records(
+    with byte_progress(None if _RUNNER.value else _INPUT.value, "Tokenizing") as progress:
+        stats = run_record_making(
             _INPUT.value,
+            runner=_RUNNER.value,
+            pipeline_options=argv[1:],
             make_tokenizer=functools.partial(Tokenizer.from_directory, _TOKENIZER.value),
             output_dir=_OUTPUT_DIR.value,
             num_shards=_NUM_SHARDS.value,
@@ -85,8 +87,8 @@ def main(argv: list[str]) -> None:
             overwrite=_OVERWRITE.value,
             on_bytes=progress.advance,
         )
-    print(report(stats, output_dir=_OUTPUT_DIR.value, tokenizer=_TOKENIZER.value))
-    print(f"{progress.total / 1e6:.1f} MB of text in {time.monotonic() - start:.0f} s.")
+    seconds = time.monotonic() - start
+    print(report(stats, _OUTPUT_DIR.value, _TOKENIZER.value, progress.total, seconds))
 
 
 def run() -> None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from keras_bert_suite.data.compression import SUFFIXES
 from keras_bert_suite.data.documents import expand_files
 
 _REDRAW_BYTES = 1 << 17
@@ -33,17 +34,18 @@ class ByteProgress:
 
 
 @contextlib.contextmanager
-def byte_progress(pattern: str, description: str) -> Iterator[ByteProgress]:
+def byte_progress(pattern: str | None, description: str) -> Iterator[ByteProgress]:
     """Shows a bar with MB/s and the time left on a terminal, and nothing elsewhere.
 
-    The total is the files' size on disk; for gzipped files it is unknown and the bar only counts.
+    The total is the files' size on disk; for compressed files it is unknown: the bar counts.
+    Without a pattern (files that others read) nothing is shown.
 
     Raises:
       ValueError: no file matches the pattern.
     """
-    paths = expand_files(pattern)
+    paths = [] if pattern is None else expand_files(pattern)
     progress = ByteProgress()
-    if not sys.stderr.isatty():
+    if not paths or not sys.stderr.isatty():
         yield progress
         return
     from rich.console import Console
@@ -56,8 +58,8 @@ def byte_progress(pattern: str, description: str) -> Iterator[ByteProgress]:
         TransferSpeedColumn,
     )
 
-    gzipped = any(path.endswith(".gz") for path in paths)
-    size = None if gzipped else sum(map(os.path.getsize, paths))
+    compressed = any(path.endswith((*SUFFIXES, ".parquet")) for path in paths)
+    size = None if compressed else sum(map(os.path.getsize, paths))
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

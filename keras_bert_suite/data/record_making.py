@@ -46,14 +46,14 @@ _BYTES_PER_BLOCK_OF_A_TASK = 1 << 28
 _OWN_FILE = re.compile(r"(train|eval)-\d{5}-of-\d{5}\.tfrecord|" + re.escape(records.STATS_FILE))
 
 
-def default_workers(inputs: Sequence[str]) -> int:
+def default_workers(input_bytes: int) -> int:
     """Gives the processes that pay for their start: one for each 16 MB, at most one a CPU."""
-    return max(1, min(len(os.sched_getaffinity(0)), _size(inputs) // _BYTES_PER_WORKER))
+    return max(1, min(len(os.sched_getaffinity(0)), input_bytes // _BYTES_PER_WORKER))
 
 
-def default_shards(inputs: Sequence[str]) -> int:
+def default_shards(input_bytes: int) -> int:
     """Gives 8 training shards, or more for a large corpus: one for each 64 MB of input."""
-    return max(8, min(99_999, _size(inputs) // _BYTES_PER_SHARD))
+    return max(8, min(99_999, input_bytes // _BYTES_PER_SHARD))
 
 
 def make_records(
@@ -91,13 +91,16 @@ def make_records(
       OSError: reading or writing failed, or a worker died; what is done is kept for another run.
     """
     inputs = expand_files(pattern)
-    num_shards = default_shards(inputs) if num_shards is None else num_shards
+    num_shards = default_shards(_size(inputs)) if num_shards is None else num_shards
     options = EncodingOptions(num_shards=num_shards, **encoding)
-    workers = default_workers(inputs) if workers is None else workers
+    workers = default_workers(_size(inputs)) if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1. Received: {workers}.")
     output = Path(output_dir)
-    check_output(output, overwrite)
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"output_dir must be a directory. Received: the file {output}.")
+    present = [path.name for path in output.iterdir()] if output.exists() else []
+    check_output(output, present, overwrite=overwrite or is_unfinished(output))
     tokenizer = make_tokenizer()
     settings = _settings(tokenizer, options, deduplicate, inputs)
     job = RecordJob(output, settings, overwrite=overwrite)
@@ -152,19 +155,22 @@ def stats_of(
     }
 
 
-def check_output(output: Path, overwrite: bool) -> None:
-    """Raises ValueError where no records may be written: a file, other files, finished records."""
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"output_dir must be a directory. Received: the file {output}.")
-    names = {path.name for path in output.iterdir()} if output.exists() else set()
-    present = sorted(names - {IN_PROGRESS})
-    others = [name for name in present if not _OWN_FILE.fullmatch(name)]
+def check_output(output: Any, present: Sequence[str], *, overwrite: bool) -> None:
+    """Raises ValueError where no records may be written: beside other files, over finished ones.
+
+    Args:
+      output: the directory, for the message.
+      present: names of what is in it.
+      overwrite: whether finished records may be replaced.
+    """
+    names = sorted(set(present) - {IN_PROGRESS})
+    others = [name for name in names if not _OWN_FILE.fullmatch(name)]
     if others:
         raise ValueError(
             f"{output} holds files that are no token records ({', '.join(others[:3])}); it is "
             "never replaced. Remedy: choose a new output_dir."
         )
-    if present and not is_unfinished(output) and not overwrite:
+    if names and not overwrite:
         raise ValueError(
             f"{output} holds the records of another run. Remedy: choose a new output_dir, or "
             "replace them as a whole with --overwrite."

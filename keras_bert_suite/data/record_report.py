@@ -6,12 +6,16 @@ import os
 from typing import Any
 
 
-def report(stats: dict[str, Any], *, output_dir: str, tokenizer: str) -> str:
+def report(
+    stats: dict[str, Any], output_dir: str, tokenizer: str, num_bytes: int, seconds: float
+) -> str:
     """Says what was written where, what was left out and which command comes next.
 
     Args:
       stats: what stats.json holds.
       output_dir, tokenizer: as they were given.
+      num_bytes: size of the text, 0 where it is not known.
+      seconds: what it took.
     """
     parts = [
         f"{stats[split]['documents']:,} documents, {stats[split]['sentences']:,} sentences, "
@@ -25,7 +29,8 @@ def report(stats: dict[str, Any], *, output_dir: str, tokenizer: str) -> str:
         f"Wrote {'; '.join(parts)} and stats.json to {output_dir} "
         f"({stats['train']['unknown_token_rate']:.3%} unknown tokens).{_left_out(stats)} Next: "
         f"bin/pretrain.py --train_data='{train}'{evaluation} --tokenizer={tokenizer} "
-        "--output_dir=..."
+        f"--output_dir=...\n{f'{num_bytes / 1e6:.1f} MB of text in ' * (num_bytes > 0)}"
+        f"{seconds:.0f} s."
     )
 
 

@@ -13,7 +13,7 @@ class _Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.txt.zst"])
 def test_a_terminal_shows_a_bar_and_the_bytes_are_counted(tmp_path, monkeypatch, name):
     (tmp_path / name).write_bytes(b"x" * 400_000)
     monkeypatch.setattr(sys, "stderr", terminal := _Terminal())

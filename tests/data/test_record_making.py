@@ -173,9 +173,7 @@ def test_a_split_without_documents_is_an_error(make_tokenizer, tmp_path):
 
 
 def test_small_corpora_take_one_worker_and_eight_shards(corpus):
-    files = expand_files(corpus)
-    assert (default_workers(files), default_shards(files)) == (1, 8)
-    size = sum(os.path.getsize(file) for file in files)
-    cpus = len(os.sched_getaffinity(0))
-    assert default_workers(files * (32_100_000 // size)) == min(2, cpus)
-    assert default_shards(files * (768_100_000 // size)) == 12
+    size = sum(os.path.getsize(file) for file in expand_files(corpus))
+    assert (default_workers(size), default_shards(size)) == (1, 8)
+    assert default_workers(40_000_000) == min(2, len(os.sched_getaffinity(0)))
+    assert default_shards(800_000_000) == 12
