@@ -24,7 +24,7 @@ from keras_bert_suite.serving.signatures import (
     Signatures,
     run_model,
 )
-from keras_bert_suite.serving.versions import find_versions
+from keras_bert_suite.serving.versions import DESCRIPTION_FILE, find_versions
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
 from keras_bert_suite.text.tokenizer import Tokenizer
@@ -264,4 +264,4 @@ def _write_description(folder: Path, source: _Source, *, precision: str) -> None
     values["keras_bert_suite"] = keras_bert_suite.__version__
     values["encoder"] = source.model.encoder.config.to_huggingface()
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    (folder / "serving.json").write_text(text, encoding="utf-8")
+    (folder / DESCRIPTION_FILE).write_text(text, encoding="utf-8")

@@ -6,6 +6,9 @@ import contextlib
 import os
 from pathlib import Path
 
+# Describes a version beside its SavedModel.
+DESCRIPTION_FILE = "serving.json"
+
 
 def find_versions(base_path: str | os.PathLike[str]) -> dict[int, Path]:
     """The version directories under a base path: those named by an integer, 00000123 as 123."""

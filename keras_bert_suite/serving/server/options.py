@@ -63,6 +63,7 @@ class ServerOptions:
     monitoring_config_file: str = setting(
         "", help="MonitoringConfig in text format: Prometheus metrics on the REST port."
     )
+    web_page: bool = setting(False, help="Serve a page to try the models under / of the REST port.")
     host: str = setting("127.0.0.1", help="Interface to listen on; 0.0.0.0 for all.")
     max_queued_requests: int = setting(
         100,
@@ -98,6 +99,8 @@ class ServerOptions:
             raise ValueError("--batching_parameters_file needs --enable_batching.")
         if self.monitoring_config_file and not self.rest_api_port:
             raise ValueError("--monitoring_config_file needs --rest_api_port to be read at.")
+        if self.web_page and not self.rest_api_port:
+            raise ValueError("--web_page needs --rest_api_port to be served at.")
         _ = self.channel_arguments  # refuses what it cannot read
 
     def _check_ports(self) -> None:

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 )
 from waitress import wasyncore
 
-from keras_bert_suite.serving.server import deadlines, inference, monitoring, rest_json
+from keras_bert_suite.serving.server import deadlines, inference, monitoring, page, rest_json
 from keras_bert_suite.serving.server.errors import (
     ServingError,
     as_serving_error,
@@ -59,6 +59,7 @@ class RestOptions:
       timeout_seconds: how long a request may wait for its turn.
       metrics_path: where Prometheus reads; None for nowhere.
       cors: let scripts of other pages read the answers.
+      web_page: answer / with a page to try the models.
     """
 
     host: str
@@ -69,6 +70,7 @@ class RestOptions:
     timeout_seconds: float
     metrics_path: str | None
     cors: bool
+    web_page: bool
 
 
 class RestApplication:
@@ -86,24 +88,22 @@ class RestApplication:
         self._options = options
 
     def __call__(self, environ, start_response):
-        content_type = "application/json"
+        headers = [*_CORS] if self._options.cors else []
         try:
             with deadlines.within(self._options.timeout_seconds):
-                status, body = "200 OK", self._answer(environ)
-            if environ.get("PATH_INFO") == self._options.metrics_path:
-                content_type = monitoring.CONTENT_TYPE
+                status, body = "200 OK", self._answer(environ, headers)
         except Exception as error:  # a request must never end the server
             failure = as_serving_error(error)
             if failure.code is grpc.StatusCode.INTERNAL and not isinstance(error, ServingError):
                 _log.exception("A request failed")
             status, body = failure.http_status, rest_json.error(failure)
-        headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-        if self._options.cors:
-            headers += _CORS
-        start_response(status, headers)
+        if not any(name == "Content-Type" for name, _ in headers):
+            headers.append(("Content-Type", "application/json"))
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
         return [body]
 
-    def _answer(self, environ) -> bytes:
+    def _answer(self, environ, headers: list[tuple[str, str]]) -> bytes:
+        """The body of a response of status 200; adds to its headers."""
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         if method == "POST" and (match := _POST.fullmatch(path)):
             *where, call = match.groups()
@@ -116,7 +116,14 @@ class RestApplication:
             spec = _model_spec(*where)
             return self._metadata(spec) if metadata else self._status(spec)
         if method == "GET" and path == self._options.metrics_path:
+            headers.append(("Content-Type", monitoring.CONTENT_TYPE))
             return self._metrics.page()
+        if method == "GET" and self._options.web_page:
+            if path == "/":
+                headers += [("Content-Type", "text/html; charset=utf-8"), *page.HEADERS]
+                return page.html()
+            if path == page.MODELS_PATH:
+                return page.models(self._manager)
         if method == "OPTIONS" and self._options.cors:
             return b""
         raise invalid_argument(f"Malformed request: {method} {path}")

@@ -136,6 +136,7 @@ class Server:
             timeout_seconds=options.rest_api_timeout_in_ms / 1000,
             metrics_path=metrics_path,
             cors=options.rest_api_enable_cors_support,
+            web_page=options.web_page,
         )
         return RestServer(self.manager, metrics=self.metrics, options=rest_options)
 

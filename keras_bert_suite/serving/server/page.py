@@ -1,0 +1,67 @@
+"""A page to try the served models in a browser: page.html and what it needs to know of them."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from typing import Any
+
+from tensorflow_serving.apis import model_pb2
+
+from keras_bert_suite.serving.server.inference import DEFAULT_SIGNATURE
+from keras_bert_suite.serving.server.manager import ModelManager
+from keras_bert_suite.serving.server.servable import Servable
+from keras_bert_suite.serving.versions import DESCRIPTION_FILE
+
+# Nothing comes from elsewhere, and what a text contains cannot run.
+HEADERS = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+]
+MODELS_PATH = "/page/models"
+
+
+def html() -> bytes:
+    """The page."""
+    return importlib.resources.files(__package__).joinpath("page.html").read_bytes()
+
+
+def models(manager: ModelManager) -> bytes:
+    """The JSON object {"models": [{"name", "version", "task", "labels", "inputs"}]}.
+
+    Only models that take nothing but strings by `serving_default` have "inputs".
+    """
+    described = []
+    for name in sorted(manager.available):
+        with manager.lease(model_pb2.ModelSpec(name=name)) as servable:
+            described.append(_described(servable))
+    return json.dumps({"models": described}).encode()
+
+
+def _described(servable: Servable) -> dict[str, Any]:
+    task = _task(servable)
+    signature = servable.signatures.get(DEFAULT_SIGNATURE)
+    ports = signature.inputs if signature else {}
+    plain = all(port.dtype.name == "string" for port in ports.values())
+    order = ["text", "text_a", "text_b", "question", "context"]
+    names = sorted(ports, key=lambda name: (order.index(name) if name in order else 9, name))
+    return {
+        "name": servable.name,
+        "version": servable.version,
+        "task": task.get("name"),
+        "labels": task.get("labels") or [],
+        "inputs": names if plain else [],
+    }
+
+
+def _task(servable: Servable) -> dict[str, Any]:
+    """The task in the model's serving.json; empty for a SavedModel of another origin."""
+    try:
+        described = json.loads((servable.path / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+        return dict(described.get("task") or {})
+    except (OSError, ValueError, AttributeError):
+        return {}
