@@ -5,11 +5,14 @@
     bin/evaluate.py --task=qa --data_file=dev-v2.0.json --predictions_file=predictions.json \\
         --null_odds_file=null_odds.json --null_threshold=0.5 --output_dir=scores/
     bin/evaluate.py --task=labeling --predictions_file=words_gold_predicted.txt --output_dir=scores/
+    bin/evaluate.py --model_dir=pretrained/ --data_file=held_out.txt --output_dir=scores/
 
 The task, its labels and the columns are those of the training; other column names are told by flag.
 Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one line an example,
 in the file's order), for question answering also the files of the official scripts. Of a file of
 predictions, whatever program wrote it, there is metrics.json alone, equal to the official script's.
+A model that is only pre-trained is scored on texts, one a line, by their pseudo-perplexity: each
+token masked in turn (Salazar et al. 2020).
 """
 
 from __future__ import annotations
@@ -19,8 +22,10 @@ from absl import flags
 from keras_bert_suite import cli
 from keras_bert_suite.tasks.task import Task
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "What bin/finetune.py wrote.")
-_DATA_FILE = flags.DEFINE_string("data_file", None, "Examples with targets.")
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "What bin/finetune.py or bin/pretrain.py wrote."
+)
+_DATA_FILE = flags.DEFINE_string("data_file", None, "Examples with targets; or texts, one a line.")
 _TASK = flags.DEFINE_enum("task", None, [*Task.alternatives()], "Of --predictions_file.")
 _PREDICTIONS_FILE = flags.DEFINE_string(
     "predictions_file", None, "Answers to score in the place of --model_dir's."
@@ -50,7 +55,7 @@ def main(argv):
     if not of_file and (_NULL_ODDS_FILE.value or not _DATA_FILE.value):
         raise ValueError("--model_dir needs --data_file, and has no use for --null_odds_file.")
     options = {name: flag.value for name, flag in _TASK_OPTIONS.items()}
-    from keras_bert_suite.training import evaluation_files, prediction
+    from keras_bert_suite.training import evaluation_files, prediction, pseudo_likelihood
 
     if of_file:
         task = Task.from_options(_TASK.value, options)
@@ -63,13 +68,15 @@ def main(argv):
         )
         print(task.report(metrics))
         return
-    predictor = prediction.Predictor.load(
-        _MODEL_DIR.value,
-        options=options,
-        sequence_length=_SEQUENCE_LENGTH.value,
-        precision=_PRECISION.value,
-        batch_size=_BATCH_SIZE.value,
-    )
+    flags_of_both = (_SEQUENCE_LENGTH, _PRECISION, _BATCH_SIZE)
+    computation = {flag.name: flag.value for flag in flags_of_both}
+    if pseudo_likelihood.is_untuned(_MODEL_DIR.value):
+        scores = pseudo_likelihood.evaluate_text_file(
+            _MODEL_DIR.value, _DATA_FILE.value, _OUTPUT_DIR.value, **computation
+        )
+        print(pseudo_likelihood.report(scores))
+        return
+    predictor = prediction.Predictor.load(_MODEL_DIR.value, options=options, **computation)
     result = prediction.evaluate_file(
         predictor, _DATA_FILE.value, skip_bad_rows=_SKIP_BAD_ROWS.value
     )
