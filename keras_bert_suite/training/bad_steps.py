@@ -29,7 +29,8 @@ class BadSteps:
 
     def count(self) -> int:
         """Gives the steps skipped since the run's very start."""
-        return 0 if self._guard is None else int(self._guard.skipped)
+        # Under a strategy `value` has a copy on every replica, of which int() would not choose one.
+        return 0 if self._guard is None else int(self._guard.skipped.value.numpy())
 
     def metrics(self) -> dict[str, float]:
         """Gives the count under its name in the log; nothing for a model without a guard."""

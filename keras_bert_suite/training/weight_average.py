@@ -22,7 +22,7 @@ def averaged_weights(model) -> Iterator[None]:
       model: compiled, its optimizer built. Call it outside of any replica and of tf.function.
     """
     optimizer = inner_optimizer(model.optimizer)
-    if not optimizer.use_ema or int(optimizer.iterations) == 0:
+    if not optimizer.use_ema or int(optimizer.iterations.value.numpy()) == 0:
         yield
         return
     pairs = list(
