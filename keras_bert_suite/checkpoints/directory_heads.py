@@ -109,6 +109,9 @@ class DirectoryHeads:
             return f"labels {listed(labels)}"
         if layer != getattr(head, "hidden_activation", None):
             return f"hidden_activation {layer!r}"
+        for name in head.own_options:
+            if getattr(stored, name) != getattr(head, name):
+                return f"{name} {getattr(stored, name)!r}"
         return ""
 
     def _make(self, kind: str) -> Head:

@@ -20,6 +20,7 @@ from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_classification import SpanClassificationHead
 from keras_bert_suite.models.heads.span_question import SpanQuestionHead
 from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
@@ -35,6 +36,7 @@ _HEADS: dict[str, type[Head]] = {
         ClassificationHead,
         TokenLabelingHead,
         SpanQuestionHead,
+        SpanClassificationHead,
     )
 }
 _LABELLED = ("classification", "labeling")  # heads whose classes `id2label` names
@@ -48,11 +50,13 @@ _NOT_STORED = ("name", "trainable", "dtype", "initializer_range")
 def architecture_of(kinds: Iterable[str], family: str = "bert") -> str:
     """Returns the name of transformers' class for a set of heads.
 
-    A set that it has no class for gets the class of its last head; to transformers the other heads
-    are surplus tensors, and we know them by the list under "keras_bert_suite".
+    Heads that it has in no class of the family do not count. A set that it has no class for gets
+    the class of its last head; to transformers the other heads are surplus tensors, and we know
+    them by the list under "keras_bert_suite".
     """
-    kinds = tuple(kinds)
     classes = TABLES[family].classes
+    known = {kind for heads in classes.values() for kind in heads}
+    kinds = tuple(kind for kind in kinds if kind in known)
     for name, heads in classes.items():
         if set(heads) == set(kinds):
             return name
@@ -127,7 +131,7 @@ def make_head(
     Raises:
       ValueError: the labels are not numbered 0, 1, 2, ... or are no alternatives of each other.
     """
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = _own_options(kind, values)
     if kind in _LABELLED:
         options["labels"] = _labels(values, num_labels)
     key = TABLES[config.family].dropout_keys.get(kind)
@@ -139,6 +143,21 @@ def make_head(
             f"`problem_type` must be 'single_label_classification'. Received: {problem!r}"
         )
     return _HEADS[kind].for_encoder(config, dtype=dtype, **options)
+
+
+def _own_options(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What "keras_bert_suite" keeps of a head that Hugging Face has no keys for."""
+    names = _HEADS[kind].own_options
+    stored = [h for h in values.get(OWN_KEY, {}).get("heads", ()) if h.get("kind") == kind]
+    if not names:
+        return {}
+    missing = [name for name in names if not stored or name not in stored[0]]
+    if missing:
+        raise ValueError(
+            f'The head {kind!r} must be described by "heads" under "{OWN_KEY}". Missing: '
+            f"{', '.join(missing)}"
+        )
+    return {name: stored[0][name] for name in names}
 
 
 def _labels(values: Mapping[str, Any], num_labels: int | None) -> list[str]:
@@ -187,7 +206,12 @@ def describe(config: EncoderConfig, heads: Mapping[str, Head], *, dtype: str) ->
             values[table.dropout_keys[kind]] = head.dropout_rate
         if kind == "classification":
             values["problem_type"] = "single_label_classification"
-    values[OWN_KEY] = {"heads": [{"kind": kind} for kind in heads]}
+    values[OWN_KEY] = {
+        "heads": [
+            {"kind": kind, **{name: getattr(head, name) for name in head.own_options}}
+            for kind, head in heads.items()
+        ]
+    }
     for kind, head in heads.items():
         wanted, stored = head.get_config(), make_head(kind, config, values).get_config()
         changed = [k for k in wanted if k not in _NOT_STORED and wanted[k] != stored.get(k)]

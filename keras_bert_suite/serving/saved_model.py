@@ -23,6 +23,7 @@ from keras_bert_suite.serving.signatures import (
     Signature,
     Signatures,
     run_model,
+    token_specs,
 )
 from keras_bert_suite.serving.versions import DESCRIPTION_FILE, find_versions
 from keras_bert_suite.tasks.task import Task
@@ -158,12 +159,11 @@ def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:
     # The variables alone: tracking the Keras model too would store each weight twice.
     module.weights = [weight.value for weight in model.weights]
     module.tables = list(source.tokenizer.trackables)
-    token_specs = [tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
 
     def core(*inputs):
-        return run_model(model, *inputs, with_heads=bool(source.task))
+        return run_model(model, *inputs, task=source.task)
 
-    module.core = tf.function(core, input_signature=token_specs, autograph=False)
+    module.core = tf.function(core, input_signature=token_specs(source.task), autograph=False)
     signatures = Signatures(
         model,
         tokenizer=source.tokenizer,

@@ -57,8 +57,8 @@ class Signatures:
       tokenizer: the model's.
       task: what the model was fine-tuned for; None for a pre-trained model.
       max_length: tokens that a row made from text keeps.
-      core: calls the model on token_ids, segment_ids, padding_mask; the exporter gives one shared
-        tf.function of `run_model`, the default computes eagerly.
+      core: calls the model on what `core_inputs` names; the exporter gives one shared tf.function
+        of `run_model`, the default computes eagerly.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class Signatures:
         self._model, self._tokenizer, self._task = model, tokenizer, task
         self._max_length = max_length
         self._labels = task.classes if task else ()
-        self._core = core or (lambda *inputs: run_model(model, *inputs, with_heads=bool(task)))
+        self._inputs = core_inputs(task)
+        self._core = core or (lambda *inputs: run_model(model, *inputs, task=task))
 
     def build(self) -> dict[str, Signature]:
         """The signatures by name."""
@@ -84,7 +85,7 @@ class Signatures:
         for name, description in self._task.signature().items():
             inputs = description["inputs"]
             found[name] = Signature(specs=_text_specs(inputs), compute=self._answer_texts)
-        found["tokens"] = Signature(specs=_token_specs(), compute=self._answer_tokens)
+        found["tokens"] = Signature(specs=token_specs(self._task), compute=self._answer_tokens)
         if self._labels:
             found["classify"] = Signature(
                 specs=(tf.TensorSpec([None], tf.string, name="inputs"),),
@@ -96,12 +97,12 @@ class Signatures:
     def _of_pretrained(self) -> dict[str, Signature]:
         found = {
             "serving_default": Signature(specs=_text_specs(["text"]), compute=self._embed_texts),
-            "tokens": Signature(specs=_token_specs(), compute=self._encode_tokens),
+            "tokens": Signature(specs=token_specs(), compute=self._encode_tokens),
         }
         if "mlm" in self._model.heads:
             positions = tf.TensorSpec([None, None], tf.int32, name="prediction_positions")
             found["masked_lm"] = Signature(
-                specs=(*_token_specs(), positions), compute=self._predict_masked
+                specs=(*token_specs(), positions), compute=self._predict_masked
             )
         return found
 
@@ -112,7 +113,7 @@ class Signatures:
         return _plain(self._task.served(decoded, batch, texts))
 
     def _answer_tokens(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        batch = self._checked(batch)
+        batch = {**batch, **self._checked(batch)}
         logits = self._run(batch)
         answers = self._task.served(self._task.decode(logits, batch), batch, {})
         return _plain({**logits, **answers})
@@ -161,13 +162,13 @@ class Signatures:
         return _plain(self._model.heads["mlm"](encoded, batch))
 
     def _run(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        return dict(self._core(*(batch[name] for name in TOKEN_INPUTS)))
+        return dict(self._core(*(batch[name] for name in self._inputs)))
 
     def _run_rows(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """`_run`, a few rows at a time where one text may have become any number of them."""
         if "example_index" not in batch:
             return self._run(batch)
-        return _in_parts(self._run, {name: batch[name] for name in TOKEN_INPUTS})
+        return _in_parts(self._run, {name: batch[name] for name in self._inputs})
 
     def _checked(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """The token inputs, refused when the embedding tables have no row for them."""
@@ -200,26 +201,28 @@ class Signatures:
             }
 
 
-def run_model(
-    model: BertModel,
-    token_ids: tf.Tensor,
-    segment_ids: tf.Tensor,
-    padding_mask: tf.Tensor,
-    *,
-    with_heads: bool,
-) -> dict[str, tf.Tensor]:
+def core_inputs(task: Task | None) -> tuple[str, ...]:
+    """The batch keys that the model reads: the tokens, and what the task's head reads beside."""
+    return (*TOKEN_INPUTS, *(task.head_inputs if task else ()))
+
+
+def token_specs(task: Task | None = None) -> tuple[tf.TensorSpec, ...]:
+    """int32 [batch, length] each."""
+    return tuple(tf.TensorSpec([None, None], tf.int32, name=name) for name in core_inputs(task))
+
+
+def run_model(model: BertModel, *inputs: tf.Tensor, task: Task | None) -> dict[str, tf.Tensor]:
     """What all signatures share: the heads' logits, or sequence_output and pooled_output.
 
     Args:
-      token_ids, segment_ids, padding_mask: int32 [batch, length]; length 0, which an empty batch of
-        texts has, is padded to 1.
-      with_heads: whether to give all heads' logits instead of the encoder's outputs.
+      inputs: of `core_inputs`, int32 [batch, length]; length 0, which an empty batch of texts has,
+        is padded to 1.
+      task: None gives the encoder's outputs.
     """
-    missing = tf.maximum(1 - tf.shape(token_ids)[1], 0)
-    inputs = (token_ids, segment_ids, padding_mask)
-    padded = (tf.pad(tensor, [[0, 0], [0, missing]]) for tensor in inputs)
-    batch = dict(zip(TOKEN_INPUTS, padded, strict=True))
-    return dict((model if with_heads else model.encoder)(batch, training=False))
+    batch = dict(zip(core_inputs(task), inputs, strict=True))
+    missing = tf.maximum(1 - tf.shape(inputs[0])[1], 0)
+    batch |= {name: tf.pad(batch[name], [[0, 0], [0, missing]]) for name in TOKEN_INPUTS}
+    return dict((model if task else model.encoder)(batch, training=False))
 
 
 def _in_parts(
@@ -275,10 +278,6 @@ def _plain(outputs: Tensors) -> dict[str, tf.Tensor]:
 
 def _text_specs(names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
     return tuple(tf.TensorSpec([None], tf.string, name=name) for name in names)
-
-
-def _token_specs() -> tuple[tf.TensorSpec, ...]:
-    return tuple(tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS)
 
 
 def _require(condition: tf.Tensor, message: str) -> tf.Operation:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from keras_bert_suite.text.packing import values_at
 from keras_bert_suite.text.tokenizer import Tokenizer
 
 Tensors = Mapping[str, tf.Tensor]
@@ -69,9 +70,9 @@ class Windows:
         allowed = _answer_tokens(places, length, num_tokens=tf.size(ids.flat_values))
         batch = {
             **rows,
-            "answer_tokens": _at(column, allowed, width=width),
-            "char_starts": _at(column, tf.gather(starts.flat_values, places), width=width),
-            "char_ends": _at(column, tf.gather(ends.flat_values, places), width=width),
+            "answer_tokens": values_at(column, allowed, width=width),
+            "char_starts": values_at(column, tf.gather(starts.flat_values, places), width=width),
+            "char_ends": values_at(column, tf.gather(ends.flat_values, places), width=width),
             "example_index": example,
         }
         context = {"first": first, "length": length, "column": column}
@@ -266,16 +267,6 @@ def _answer_tokens(
     winner = tf.math.unsorted_segment_min(contender, place, num_tokens)
     wins = tf.gather(winner, place) == row
     return places.with_flat_values(tf.where(wins, _MAX_CONTEXT, _OTHER_CONTEXT))
-
-
-def _at(column: tf.Tensor, values: tf.RaggedTensor, *, width: tf.Tensor) -> tf.Tensor:
-    """int32 [rows, width]: the values of each row from its column on, zeros around them."""
-    dense = values.to_tensor()
-    inside = tf.range(width)[None, :] - column[:, None]
-    real = (inside >= 0) & (inside < _lengths(values)[:, None])
-    # One column more, so that there is one to gather when no row has a token.
-    dense = tf.pad(dense, [[0, 0], [0, 1]])
-    return tf.where(real, tf.gather(dense, tf.where(real, inside, 0), axis=1, batch_dims=1), 0)
 
 
 def _second_segment(batch: Tensors) -> tf.Tensor:

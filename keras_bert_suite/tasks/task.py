@@ -41,6 +41,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
     best_by: ClassVar[str]
     default_sequence_length: ClassVar[int] = 128
 
+    @property
+    def head_inputs(self) -> tuple[str, ...]:
+        """Batch keys, int32 [batch, n] each, that the head reads beside the tokens to answer."""
+        return ()
+
     # Files and records -> examples
 
     @abc.abstractmethod

@@ -62,6 +62,25 @@ def pack(
     return {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": padding_mask}
 
 
+def values_at(column: tf.Tensor, values: tf.RaggedTensor, *, width: tf.Tensor) -> tf.Tensor:
+    """What belongs to the pieces of a text (offsets, for instance), where they stand in the rows.
+
+    Args:
+      column: int32 [batch], of each text's first piece.
+      values: int32 [batch, (pieces)].
+      width: int32 scalar, of the rows.
+
+    Returns:
+      int32 [batch, width], zeros around the values.
+    """
+    inside = tf.range(width)[None, :] - column[:, None]
+    lengths = tf.cast(values.row_lengths(), tf.int32)
+    real = (inside >= 0) & (inside < lengths[:, None])
+    # One column more, so that there is one to gather when no row has a piece.
+    dense = tf.pad(values.to_tensor(), [[0, 0], [0, 1]])
+    return tf.where(real, tf.gather(dense, tf.where(real, inside, 0), axis=1, batch_dims=1), 0)
+
+
 def longest_first(
     length_a: tf.Tensor, length_b: tf.Tensor, *, budget: int
 ) -> tuple[tf.Tensor, tf.Tensor]:

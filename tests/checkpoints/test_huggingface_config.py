@@ -187,7 +187,7 @@ def test_a_head_that_config_json_cannot_say(tiny):
 
 def test_a_head_without_a_table(tiny):
     with pytest.raises(
-        ValueError, match="one of mlm, nsp, classification, labeling, qa to be saved.*'sbo'"
+        ValueError, match="one of mlm, nsp, classification, labeling, qa, span to be saved.*'sbo'"
     ):
         huggingface_config.describe(tiny.CONFIG, {"sbo": object()}, dtype="float32")
 

@@ -21,6 +21,9 @@ class Head(keras.layers.Layer):
     metric_names: tuple[str, ...]  # names of the metrics
     target_key: str  # key of the targets in the batch
     uses_pooler: bool = True  # whether it reads the pooled output
+    # Constructor arguments, JSON values, that a model directory keeps under our own key because
+    # Hugging Face has no key for them.
+    own_options: tuple[str, ...] = ()
 
     def call(self, encoded, batch, training=None):
         """Returns a dict of named float32 logits.
