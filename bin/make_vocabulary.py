@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
     with byte_progress(_INPUT.value, "Counting words") as progress:
         texts = (
             "\n".join(document.paragraphs)
-            for path in expand_files(_INPUT.value)
+            for path in expand_files(_INPUT.value, directories=True)
             for document in read_documents(path, on_bytes=progress.advance)
         )
         report = make_vocabulary(

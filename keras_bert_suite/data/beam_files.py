@@ -18,7 +18,7 @@ def matched(pattern: str) -> list[tuple[str, int]]:
       ValueError: a pattern matches no file.
     """
     if "://" not in pattern:
-        return [(path, os.path.getsize(path)) for path in expand_files(pattern)]
+        return [(path, os.path.getsize(path)) for path in expand_files(pattern, directories=True)]
     sizes: dict[str, int] = {}
     for part in pattern.split(","):
         (result,) = FileSystems.match([part.strip()])

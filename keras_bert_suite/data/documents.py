@@ -99,10 +99,13 @@ def document_parts(
         yield part()
 
 
-def expand_files(pattern: str) -> list[str]:
+def expand_files(pattern: str, *, directories: bool = False) -> list[str]:
     """Gives the sorted files of a glob (several globs are separated by commas; `**` works).
 
-    A directory stands for all files below it, but for those whose name begins with a dot.
+    Args:
+      pattern: the globs.
+      directories: whether a directory stands for all files below it, but for those whose name
+        begins with a dot.
 
     Raises:
       ValueError: a pattern matches no file.
@@ -113,7 +116,7 @@ def expand_files(pattern: str) -> list[str]:
         for path in glob.glob(part.strip(), recursive=True):
             if os.path.isfile(path):
                 found.append(path)
-            elif "**" not in part:
+            elif directories and "**" not in part:
                 found.extend(_files_below(path))
         if not found:
             raise ValueError(

@@ -43,7 +43,7 @@ def byte_progress(pattern: str | None, description: str) -> Iterator[ByteProgres
     Raises:
       ValueError: no file matches the pattern.
     """
-    paths = [] if pattern is None else expand_files(pattern)
+    paths = [] if pattern is None else expand_files(pattern, directories=True)
     progress = ByteProgress()
     if not paths or not sys.stderr.isatty():
         yield progress

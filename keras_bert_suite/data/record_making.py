@@ -90,7 +90,7 @@ def make_records(
         left in output_dir but what was there before.
       OSError: reading or writing failed, or a worker died; what is done is kept for another run.
     """
-    inputs = expand_files(pattern)
+    inputs = expand_files(pattern, directories=True)
     num_shards = default_shards(_size(inputs)) if num_shards is None else num_shards
     options = EncodingOptions(num_shards=num_shards, **encoding)
     workers = default_workers(_size(inputs)) if workers is None else workers

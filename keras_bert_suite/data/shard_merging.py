@@ -2,7 +2,7 @@
 
 The order of a shard follows from the texts alone (their digests), and equal documents fall into
 the same shard. So a shard is the same whoever encoded its documents and in whatever order they
-come, and duplicates are found without knowing any other shard.
+come, and duplicates are found without knowing any other shard: they cost no memory of their own.
 """
 
 from __future__ import annotations

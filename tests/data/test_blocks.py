@@ -113,7 +113,7 @@ def test_wikiextractor_s_directories_are_read(tmp_path):
             lines = f"{json.dumps(article)}\n{json.dumps(empty)}\n"
             _written(tmp_path, f"{folder}/wiki_0{name}", lines)
     _written(tmp_path, "AA/.hidden", "x")
-    files = expand_files(str(tmp_path))
+    files = expand_files(str(tmp_path), directories=True)
     assert [file[len(str(tmp_path)) :] for file in files] == [
         "/AA/wiki_00",
         "/AA/wiki_01",
@@ -122,6 +122,8 @@ def test_wikiextractor_s_directories_are_read(tmp_path):
     found = [d.paragraphs for file in files for d in read_documents(file)]
     assert found[::2] == [(f"{name}.", "", "Next.") for name in ("AA 0", "AA 1", "AB 0")]
     assert expand_files(f"{tmp_path}/*/wiki_*") == files
+    with pytest.raises(ValueError, match="No file matches"):
+        expand_files(str(tmp_path))
 
 
 def test_a_file_without_a_suffix_may_be_text(tmp_path):

@@ -45,13 +45,13 @@ def _files(directory):
 
 
 def test_any_number_of_workers_writes_the_same_bytes(corpus, make_tokenizer, tmp_path, monkeypatch):
-    # Small blocks, so that three workers overtake one another.
+    # Small blocks, so that four workers overtake one another.
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 2000)
     monkeypatch.setattr(record_making, "BLOCK_BYTES", 2000)
     common = {"make_tokenizer": make_tokenizer, "num_shards": 3, "eval_fraction": 0.1}
     stats = make_records(corpus, output_dir=tmp_path / "one", workers=1, **common)
-    make_records(corpus, output_dir=tmp_path / "three", workers=3, **common)
-    assert _files(tmp_path / "one") == _files(tmp_path / "three")
+    make_records(corpus, output_dir=tmp_path / "four", workers=4, **common)
+    assert _files(tmp_path / "one") == _files(tmp_path / "four")
     assert sorted(_files(tmp_path / "one")) == [
         "eval-00000-of-00001.tfrecord",
         "stats.json",
