@@ -22,7 +22,6 @@ from keras_bert_suite.data.document_reading import (
     Block,
     TextForm,
     decoded,
-    without_outer_blanks,
 )
 from keras_bert_suite.data.documents import document_parts
 from keras_bert_suite.data.parquet_files import read_parquet_blocks
@@ -153,7 +152,7 @@ class _BlockReader:
                 elif begun:
                     return
 
-        numbered = without_outer_blanks(lines()) if one_file else lines()
+        numbered = _without_outer_blanks(lines()) if one_file else lines()
         for part in document_parts(numbered, path=self._path, file=self._file, joined=one_file):
             size = len("\n".join(part.paragraphs).encode())
             yield self._made(kind="parts", parts=(part,), num_bytes=size)
@@ -170,6 +169,20 @@ class _BlockReader:
             f"{self._path}, line {self.line}: a line may have {MAX_LINE_BYTES >> 20} MB. "
             "Remedy: cut the line, or check whether the file is text."
         )
+
+
+def _without_outer_blanks(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Leaves out blank lines at both ends; those within separate paragraphs."""
+    begun = False
+    blank: list[tuple[int, str]] = []
+    for numbered in lines:
+        if not numbered[1]:
+            blank.append(numbered)
+            continue
+        if begun:
+            yield from blank
+        begun, blank = True, []
+        yield numbered
 
 
 class _Pushback:

@@ -37,8 +37,10 @@ class DocumentFilters:
 
         Documents without any text are not judged: they have no tokens.
         """
+        if not document.first or not (self.junk or self.min_characters):
+            return None
         lines = [line for line in document.paragraphs if line]
-        if not document.first or not lines:
+        if not lines:
             return None
         if document.num_characters < self.min_characters:
             return "too_short"

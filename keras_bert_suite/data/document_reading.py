@@ -7,11 +7,11 @@ lines and parquet files hold one a row, and a whole file can be one (books).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from keras_bert_suite.data.compression import OpenFile, open_local
-from keras_bert_suite.data.documents import Document, document_parts
+from keras_bert_suite.data.documents import Document, document_of_lines, document_parts
 
 DOCUMENT_MODES = ("blank_line", "file")
 
@@ -76,15 +76,16 @@ def documents_of(block: Block, form: TextForm) -> Iterator[Document]:
     elif block.kind == "json":
         yield from _json_documents(block, form)
     else:
-        lines = [line.strip() for line in decoded(block).split("\n")]
-        numbered = enumerate(lines, start=block.line)
-        if block.kind == "file":
-            documents: Iterable = [without_outer_blanks(numbered)]
-        else:
-            documents = _between_blank_lines(numbered)
-        for document in documents:
-            yield from document_parts(
-                document, path=block.path, file=block.file, joined=block.kind == "file"
+        lines = list(map(str.strip, decoded(block).split("\n")))
+        is_file = block.kind == "file"
+        spans = _without_outer_blanks(lines) if is_file else _between_blank_lines(lines)
+        for start, end in spans:
+            yield from document_of_lines(
+                lines[start:end],
+                line=block.line + start,
+                path=block.path,
+                file=block.file,
+                joined=is_file,
             )
 
 
@@ -135,32 +136,23 @@ def decoded(block: Block) -> str:
         ) from error
 
 
-def _between_blank_lines(
-    lines: Iterator[tuple[int, str]],
-) -> Iterator[list[tuple[int, str]]]:
-    document: list[tuple[int, str]] = []
-    for numbered in lines:
-        if numbered[1]:
-            document.append(numbered)
-        elif document:
-            yield document
-            document = []
-    if document:
-        yield document
+def _between_blank_lines(lines: list[str]) -> Iterator[tuple[int, int]]:
+    """[start, end) of each run of lines that are not blank."""
+    start = 0
+    for end, line in enumerate(lines):
+        if not line:
+            if end > start:
+                yield start, end
+            start = end + 1
+    if len(lines) > start:
+        yield start, len(lines)
 
 
-def without_outer_blanks(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Leaves out blank lines at both ends; those within separate paragraphs."""
-    begun = False
-    blank: list[tuple[int, str]] = []
-    for numbered in lines:
-        if not numbered[1]:
-            blank.append(numbered)
-            continue
-        if begun:
-            yield from blank
-        begun, blank = True, []
-        yield numbered
+def _without_outer_blanks(lines: list[str]) -> Iterator[tuple[int, int]]:
+    """[start, end) of the lines from the first that is not blank to the last."""
+    numbers = [number for number, line in enumerate(lines) if line]
+    if numbers:
+        yield numbers[0], numbers[-1] + 1
 
 
 def _row_documents(block: Block, form: TextForm) -> Iterator[Document]:

@@ -99,6 +99,32 @@ def document_parts(
         yield part()
 
 
+def document_of_lines(
+    lines: list[str], *, line: int, path: str, file: int, joined: bool
+) -> Iterator[Document]:
+    """As `document_parts`, much quicker for a document that needs no parts.
+
+    Args:
+      lines: stripped, all of this document.
+      line: number of the first.
+      path, file, joined: see `Document`.
+    """
+    if sum(map(len, lines)) >= PART_CHARACTERS:
+        numbered = enumerate(lines, start=line)
+        yield from document_parts(numbered, path=path, file=file, joined=joined)
+        return
+    digest = hashlib.blake2b("\n".join(lines).encode("utf-8"), digest_size=16).digest()
+    yield Document(
+        path=path,
+        file=file,
+        line=line,
+        paragraphs=tuple(lines),
+        joined=joined,
+        digest=digest,
+        whole=digest,
+    )
+
+
 def expand_files(pattern: str, *, directories: bool = False) -> list[str]:
     """Gives the sorted files of a glob (several globs are separated by commas; `**` works).
 
