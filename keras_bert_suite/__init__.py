@@ -11,11 +11,18 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_bert_suite.checkpoints.conversion import convert as convert
     from keras_bert_suite.checkpoints.model_directory import (
         load_encoder as load_encoder,
     )
     from keras_bert_suite.checkpoints.model_directory import load_model as load_model
+    from keras_bert_suite.checkpoints.model_directory import load_tokenizer as load_tokenizer
     from keras_bert_suite.checkpoints.model_directory import save_model as save_model
+    from keras_bert_suite.checkpoints.surgery import cast_weights as cast_weights
+    from keras_bert_suite.checkpoints.surgery import keep_layers as keep_layers
+    from keras_bert_suite.checkpoints.surgery import resize_positions as resize_positions
+    from keras_bert_suite.checkpoints.vocabulary_surgery import add_words as add_words
+    from keras_bert_suite.checkpoints.vocabulary_surgery import swap_vocabulary as swap_vocabulary
     from keras_bert_suite.config import EncoderConfig as EncoderConfig
     from keras_bert_suite.models.bert_model import BertModel as BertModel
     from keras_bert_suite.models.encoder import Encoder as Encoder
@@ -31,9 +38,16 @@ _MODULE_OF = {
     "Encoder": "models.encoder",
     "EncoderConfig": "config",
     "Tokenizer": "text.tokenizer",
+    "add_words": "checkpoints.vocabulary_surgery",
+    "cast_weights": "checkpoints.surgery",
+    "convert": "checkpoints.conversion",
+    "keep_layers": "checkpoints.surgery",
     "load_encoder": "checkpoints.model_directory",
     "load_model": "checkpoints.model_directory",
+    "load_tokenizer": "checkpoints.model_directory",
+    "resize_positions": "checkpoints.surgery",
     "save_model": "checkpoints.model_directory",
+    "swap_vocabulary": "checkpoints.vocabulary_surgery",
 }
 
 __all__ = [*_MODULE_OF, "__version__"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
 from keras_bert_suite.checkpoints.sharded_files import ShardedFiles
 from keras_bert_suite.checkpoints.tensorflow_checkpoint import TensorFlowCheckpoint
 from keras_bert_suite.checkpoints.torch_file import TorchFile
+from keras_bert_suite.families import family_of
 
 _MAX_LAYERS = 1000  # more is no config of a BERT; each layer costs a few rules
 
@@ -43,7 +45,7 @@ def open_tensors(
             yield _open_keras_hub(path, values["architectures"], num_layers, stack)
         else:
             checkpoint = stack.enter_context(TensorFlowCheckpoint(path))
-            yield _open_tensorflow(file_format, checkpoint, num_layers)
+            yield _open_tensorflow(file_format, checkpoint, family_of(values), num_layers)
 
 
 def _open_huggingface(path: Path, stack: contextlib.ExitStack) -> TensorSource:
@@ -59,7 +61,7 @@ def _open_huggingface(path: Path, stack: contextlib.ExitStack) -> TensorSource:
 
 
 def _open_tensorflow(
-    file_format: str, checkpoint: TensorFlowCheckpoint, num_layers: int
+    file_format: str, checkpoint: TensorFlowCheckpoint, family: str, num_layers: int
 ) -> TensorSource:
     if file_format == "model_garden":
         return ForeignNames(
@@ -68,11 +70,16 @@ def _open_tensorflow(
             ignored=google_names.is_tf2_state,
             unknown=google_names.tf2_unknown,
         )
+    if family not in google_names.TF1_RULES:
+        raise ValueError(
+            f"{checkpoint.path}: a checkpoint of TensorFlow 1 must be of "
+            f"{', '.join(google_names.TF1_RULES)}. Its config says model_type={family!r}"
+        )
     return ForeignNames(
         checkpoint,
-        expand(google_names.TF1_RULES, num_layers=num_layers),
+        expand(google_names.TF1_RULES[family], num_layers=num_layers),
         ignored=google_names.is_tf1_state,
-        unknown=google_names.tf1_unknown,
+        unknown=functools.partial(google_names.tf1_unknown, family=family),
     )
 
 

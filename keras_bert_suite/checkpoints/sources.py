@@ -3,7 +3,7 @@
 a directory with config.json       Hugging Face: model.safetensors, pytorch_model.bin (both also
                                    in shards), tf_model.h5; or a preset of KerasHub
 a directory with bert_config.json  Google's TF1 checkpoint or the Model Garden's TF2 checkpoint;
-PREFIX (of PREFIX.index)           a prefix chooses one of several
+or albert_config.json, PREFIX      a prefix chooses one of several; ELECTRA's has no config
 a file                             those weights of its directory
 """
 
@@ -26,7 +26,8 @@ from keras_bert_suite.checkpoints.tensorflow_checkpoint import TensorFlowCheckpo
 if TYPE_CHECKING:
     from keras_bert_suite.text.tokenizer import Tokenizer
 
-CONFIG_FILE, GOOGLE_CONFIG_FILE = "config.json", "bert_config.json"
+CONFIG_FILE = "config.json"
+GOOGLE_CONFIG_FILES = ("bert_config.json", "albert_config.json")
 SAFETENSORS, TORCH, TF_H5 = "model.safetensors", "pytorch_model.bin", "tf_model.h5"
 # In the order of preference, as in transformers.
 _HUGGINGFACE_FILES = (
@@ -126,11 +127,12 @@ def find_source(path: str | os.PathLike) -> Source:
 
 
 def _in_directory(directory: Path) -> Source:
-    for name in (CONFIG_FILE, GOOGLE_CONFIG_FILE, *_HUGGINGFACE_FILES):
+    for name in (CONFIG_FILE, *GOOGLE_CONFIG_FILES, *_HUGGINGFACE_FILES):
         _check_links(directory / name)
     config = directory / CONFIG_FILE
     if not config.is_file():
-        if (directory / GOOGLE_CONFIG_FILE).is_file():
+        of_google = any((directory / name).is_file() for name in GOOGLE_CONFIG_FILES)
+        if of_google or list(directory.glob("*.index")):
             return _tensorflow(directory, _only_prefix(directory))
         raise FileNotFoundError(f"{directory}: no {CONFIG_FILE} in it. {_WANTED}")
     values = read_object(config)
@@ -163,26 +165,38 @@ def _keras_hub(directory: Path, config: Path, values: dict[str, Any]) -> Source:
 
 
 def _tensorflow(directory: Path, prefix: Path) -> Source:
-    config = directory / GOOGLE_CONFIG_FILE
-    if not config.is_file():
-        config = directory / CONFIG_FILE
-    if not config.is_file():
-        raise FileNotFoundError(
-            f"{directory}: no {GOOGLE_CONFIG_FILE} in it. Copy it beside {prefix.name}.index"
-        )
-    values = read_object(config)
+    candidates = [directory / name for name in (*GOOGLE_CONFIG_FILES, CONFIG_FILE)]
+    config = next((path for path in candidates if path.is_file()), None)
     with TensorFlowCheckpoint(prefix) as checkpoint:
         names = checkpoint.names
-    if config.name == GOOGLE_CONFIG_FILE:
-        values = google_names.to_huggingface_config(values)
+        inferred = google_names.electra_config({name: checkpoint.shape(name) for name in names})
+    if config is not None:
+        values = read_object(config)
+        values = values if config.name == CONFIG_FILE else _converted(config, values)
+    elif inferred is not None:
+        config, values = prefix.with_name(f"{prefix.name}.index"), inferred
+    else:
+        raise FileNotFoundError(
+            f"{directory}: no {' or '.join(GOOGLE_CONFIG_FILES)} in it. Copy it beside "
+            f"{prefix.name}.index"
+        )
     if google_names.is_tf2(names):
         heads = google_names.tf2_heads(names)
         left_out = (f"heads of the Model Garden: {listed(heads)}",) if heads else ()
         values.setdefault("architectures", ["BertModel"])
         return Source("model_garden", directory, config, prefix, values, left_out)
-    if architectures := google_names.tf1_architectures(names):
+    if architectures := google_names.tf1_architectures(
+        names, str(values.get("model_type", "bert"))
+    ):
         values.setdefault("architectures", architectures)
     return Source("google_tf1", directory, config, prefix, values)
+
+
+def _converted(config: Path, values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return google_names.to_huggingface_config(values)
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}") from error
 
 
 def _only_prefix(directory: Path) -> Path:

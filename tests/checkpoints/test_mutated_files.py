@@ -73,7 +73,9 @@ def _write_own_keras_hub(path, tensors):
 
 
 def _write_tf1(path, tensors):
-    rules = {rule.huggingface: rule for rule in expand(google_names.TF1_RULES, num_layers=1)}
+    rules = {
+        rule.huggingface: rule for rule in expand(google_names.TF1_RULES["bert"], num_layers=1)
+    }
     prefix = path.with_name("bert_model.ckpt")
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         for name, value in tensors.items():
