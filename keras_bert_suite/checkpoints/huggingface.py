@@ -223,5 +223,7 @@ def _bind(encoder: Encoder, heads: Mapping[str, Head]) -> list[rename.Binding]:
         rules += table.pooler
     for kind in heads:
         rules += table.heads[kind]
+    if encoder.config.embedding_size is None:
+        rules = [rule for rule in rules if ".projection." not in rule.ours]
     rules = rename.expand(rules, num_layers=len(encoder.blocks))
     return rename.bind(rules, {"encoder": encoder, **heads})

@@ -20,6 +20,7 @@ from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
 from keras_bert_suite.models.heads.span_classification import SpanClassificationHead
 from keras_bert_suite.models.heads.span_question import SpanQuestionHead
 from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
@@ -32,6 +33,7 @@ _HEADS: dict[str, type[Head]] = {
         MaskedLMHead,
         NextSentenceHead,
         SentenceOrderHead,
+        SpanBoundaryHead,
         ReplacedTokenHead,
         ClassificationHead,
         TokenLabelingHead,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from keras_bert_suite.checkpoints.rename import TRANSPOSED, Rule
+from keras_bert_suite.checkpoints.own_heads import OWN_HEADS
+from keras_bert_suite.checkpoints.rename import Rule, dense, norm
 
 _WORDS = "embeddings.word_embeddings.weight"
 _TOKENS = "encoder.embeddings.token_embeddings"
@@ -20,22 +21,6 @@ _BLOCK = "encoder.blocks.{layer}"
 _BERT_INTERMEDIATE = ("intermediate_size", "encoder.layer.0.intermediate.dense.weight")
 
 
-def dense(ours: str, *theirs: str) -> tuple[Rule, Rule]:
-    """Returns the rules of a dense layer; several of theirs are the parts of ours, in order."""
-    return (
-        Rule(f"{ours}.kernel", tuple(f"{name}.weight" for name in theirs), TRANSPOSED),
-        Rule(f"{ours}.bias", tuple(f"{name}.bias" for name in theirs)),
-    )
-
-
-def norm(ours: str, theirs: str) -> tuple[Rule, Rule]:
-    """Returns the rules of a LayerNorm."""
-    return (
-        Rule(f"{ours}.gamma", (f"{theirs}.weight",)),
-        Rule(f"{ours}.beta", (f"{theirs}.bias",)),
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class FamilyTable:
     """What Hugging Face calls the tensors, the classes and the dropouts of one family.
@@ -43,7 +28,8 @@ class FamilyTable:
     Attributes:
       prefix: of the encoder's tensors, wherever there is a head.
       encoder: rules of the embeddings and the blocks.
-      heads: kind -> rules; the last is the bias of the logits.
+      heads: kind -> rules; the last is the bias of the logits. Rules of a "projection" are for an
+        encoder with an `embedding_size`.
       ties: tensors that repeat another, which a file may store too: name -> the other.
       classes: name of transformers' class -> kinds of its heads.
       sizes: (config.json's key, tensor, axis) that must agree.
@@ -283,9 +269,13 @@ _ELECTRA = FamilyTable(
 )
 
 TABLES = {
-    "bert": _BERT,
-    "roberta": _ROBERTA,
-    "albert": _ALBERT,
-    "distilbert": _DISTILBERT,
-    "electra": _ELECTRA,
+    # Our names come last, and only for kinds that the family has no names for.
+    name: dataclasses.replace(table, heads={**table.heads, **OWN_HEADS, **table.heads})
+    for name, table in {
+        "bert": _BERT,
+        "roberta": _ROBERTA,
+        "albert": _ALBERT,
+        "distilbert": _DISTILBERT,
+        "electra": _ELECTRA,
+    }.items()
 }

@@ -88,6 +88,22 @@ class Rule:
         return dataclasses.replace(self, ours=self.ours.format(layer=layer), theirs=theirs)
 
 
+def dense(ours: str, *theirs: str) -> tuple[Rule, Rule]:
+    """Returns the rules of a dense layer; several of theirs are the parts of ours, in order."""
+    return (
+        Rule(f"{ours}.kernel", tuple(f"{name}.weight" for name in theirs), TRANSPOSED),
+        Rule(f"{ours}.bias", tuple(f"{name}.bias" for name in theirs)),
+    )
+
+
+def norm(ours: str, theirs: str) -> tuple[Rule, Rule]:
+    """Returns the rules of a LayerNorm."""
+    return (
+        Rule(f"{ours}.gamma", (f"{theirs}.weight",)),
+        Rule(f"{ours}.beta", (f"{theirs}.bias",)),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Binding:
     """A rule with its live Keras variable."""

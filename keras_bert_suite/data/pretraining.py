@@ -84,6 +84,11 @@ class PretrainingSource:
         self.sequence_length = sequence_length
         self.objectives = tuple(objectives)
         rules = MaskingRules(kind=masking) if isinstance(masking, str) else masking
+        if "sbo" in self.objectives and rules.kind != "span":
+            raise ValueError(
+                "The objective sbo needs masking=span, whose boundaries it predicts from. "
+                f"Received: masking={rules.kind}."
+            )
         if max_predictions is None:
             max_predictions = rules.most_predictions(sequence_length)
         self.max_predictions = max_predictions
@@ -181,9 +186,12 @@ class PretrainingSource:
             )
         if batch_size < 1:
             raise ValueError(f"global_batch_size must be at least 1. Received: {batch_size}.")
-        if tuple(sorted(objectives)) not in OBJECTIVES:
+        if tuple(sorted(o for o in objectives if o != "sbo")) not in OBJECTIVES:
             supported = " or ".join(",".join(o) for o in OBJECTIVES)
-            raise ValueError(f"objectives must be {supported}. Received: {','.join(objectives)!r}.")
+            raise ValueError(
+                f"objectives must be {supported}, each also with sbo. "
+                f"Received: {','.join(objectives)!r}."
+            )
         if not 0.0 <= short <= 1.0:
             raise ValueError(f"short_sequence_fraction must be in [0, 1]. Received: {short}.")
 

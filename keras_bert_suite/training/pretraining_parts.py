@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from keras_bert_suite.checkpoints import huggingface
 from keras_bert_suite.checkpoints.model_directory import (
     load_model,
     load_tokenizer,
@@ -17,12 +16,19 @@ from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
 from keras_bert_suite.text.tokenizer import Tokenizer
 from keras_bert_suite.training.optimizers import make_optimizer
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 
-_HEADS = {"mlm": MaskedLMHead, "nsp": NextSentenceHead}
+_HEADS = {
+    "mlm": MaskedLMHead,
+    "nsp": NextSentenceHead,
+    "sop": SentenceOrderHead,
+    "sbo": SpanBoundaryHead,
+}
 
 
 def load_tokenizer_of(settings: PretrainingSettings) -> Tokenizer:
@@ -66,8 +72,6 @@ def encoder_config(settings: PretrainingSettings, tokenizer: Tokenizer) -> Encod
 
 def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> BertModel:
     """Gives the model with a head for each objective, compiled. Call it in the strategy's scope."""
-    # Before the training, not when the model is saved at its end.
-    huggingface.check_heads(config.family, settings.objectives)
     policy = policy_name(settings.precision)
     heads = [_HEADS[name].for_encoder(config, dtype=policy) for name in settings.objectives]
     if settings.init_from is not None:
@@ -88,6 +92,7 @@ def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> Bert
     )
     model.compile(
         optimizer=optimizer,
+        term_weights=settings.weight_of_objective,
         micro_batches=settings.micro_batches,
         jit_compile=settings.jit_compile,
         guard_updates=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from keras_bert_suite.data.masking_rules import MaskingRules
 from keras_bert_suite.settings import check_types, setting
@@ -43,7 +44,13 @@ class PretrainingSettings(ClusterSettings):
     )
     masking: str = setting("token", help="What is masked together: token, whole_word or span.")
     objectives: tuple[str, ...] = setting(
-        ("mlm", "nsp"), help="Objectives, separated by commas: mlm or mlm,nsp."
+        ("mlm", "nsp"),
+        help="Objectives, separated by commas: mlm, nsp, sop, sbo (with --masking=span).",
+    )
+    objective_weights: tuple[str, ...] = setting(
+        (),
+        help="Factors of the objectives' losses in their sum, such as mlm=1,sbo=0.5; one that is "
+        "not named has 1.",
     )
     mask_fraction: float = setting(0.15, help="Share of a row's tokens to predict.")
     mask_token_share: float = setting(
@@ -132,7 +139,7 @@ class PretrainingSettings(ClusterSettings):
 
     def __post_init__(self):
         check_types(self)
-        _ = self.masking_rules  # checks them
+        _ = self.masking_rules, self.weight_of_objective  # checks them
         self.check_cluster()
         if self.peak_flops is not None and not self.peak_flops > 0:
             raise ValueError(f"peak_flops must be positive. Received: {self.peak_flops}.")
@@ -175,6 +182,25 @@ class PretrainingSettings(ClusterSettings):
             span_p=self.span_p,
             max_span_length=self.max_span_length,
         )
+
+    @property
+    def weight_of_objective(self) -> dict[str, float]:
+        """Objective -> factor of its loss, for those that have one."""
+        weights: dict[str, float] = {}
+        for item in self.objective_weights:
+            name, _, number = item.partition("=")
+            try:
+                weight = float(number)
+            except ValueError:
+                weight = math.nan
+            if name not in self.objectives or name in weights or not 0 <= weight < math.inf:
+                raise ValueError(
+                    "objective_weights must be OBJECTIVE=NUMBER, each of --objectives "
+                    f"({','.join(self.objectives)}) at most once, and no number negative. "
+                    f"Received: {','.join(self.objective_weights)!r}."
+                )
+            weights[name] = weight
+        return weights
 
     @property
     def tokenizer_dir(self) -> str:

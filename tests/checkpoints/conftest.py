@@ -19,6 +19,7 @@ from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
 from keras_bert_suite.models.heads.span_question import SpanQuestionHead
 from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
@@ -31,7 +32,14 @@ CONFIG = EncoderConfig(
     max_positions=8,
 )
 LABELS = ["no", "yes", "perhaps"]
-_HEADS = (MaskedLMHead, NextSentenceHead, SentenceOrderHead, ReplacedTokenHead, SpanQuestionHead)
+_HEADS = (
+    MaskedLMHead,
+    NextSentenceHead,
+    SentenceOrderHead,
+    SpanBoundaryHead,
+    ReplacedTokenHead,
+    SpanQuestionHead,
+)
 _LABELLED = (ClassificationHead, TokenLabelingHead)
 
 

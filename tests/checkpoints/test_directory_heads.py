@@ -89,8 +89,8 @@ def test_a_stored_head_that_is_no_classification(tiny, tmp_path, caplog):
 
 def test_a_head_that_the_family_has_not(tiny, tmp_path):
     save_model(tiny.make_model("mlm"), tmp_path / "m")
-    with pytest.raises(ValueError, match="encoder of the family 'bert'. Received: 'sop'"):
-        load_model(tmp_path / "m", heads=[tiny.make_head("sop")])
+    with pytest.raises(ValueError, match="encoder of the family 'bert'. Received: 'rtd'"):
+        load_model(tmp_path / "m", heads=[tiny.make_head("rtd")])
 
 
 def test_two_heads_with_one_name(tiny, tmp_path):

@@ -102,7 +102,7 @@ def test_an_architecture_that_we_have_no_head_for():
             {"architectures": ["BertModel"], "keras_bert_suite": {"heads": [{"kind": "mlm"}]}},
             r"`architectures` \['BertModel'\] contradicts the heads \['mlm'\].*remove",
         ),
-        ({"keras_bert_suite": {"heads": [{"kind": "sbo"}]}}, "A head must be one of .*'sbo'"),
+        ({"keras_bert_suite": {"heads": [{"kind": "own"}]}}, "A head must be one of .*'own'"),
         ({"keras_bert_suite": {"heads": [{}]}}, "A head must be one of .*None"),
         ({"keras_bert_suite": {"heads": ["mlm"]}}, "must be a list of objects"),
         ({"keras_bert_suite": {"heads": 1}}, "must be a list of objects"),
@@ -187,9 +187,9 @@ def test_a_head_that_config_json_cannot_say(tiny):
 
 def test_a_head_without_a_table(tiny):
     with pytest.raises(
-        ValueError, match="one of mlm, nsp, classification, labeling, qa, span to be saved.*'sbo'"
+        ValueError, match="one of mlm, nsp, classification, labeling, qa, span, sop, sbo to.*'own'"
     ):
-        huggingface_config.describe(tiny.CONFIG, {"sbo": object()}, dtype="float32")
+        huggingface_config.describe(tiny.CONFIG, {"own": object()}, dtype="float32")
 
 
 def test_labels_stand_once_in_config_json(tiny):
@@ -204,8 +204,8 @@ def test_labels_stand_once_in_config_json(tiny):
 
 def test_a_head_that_the_family_does_not_have(tiny):
     config = EncoderConfig.from_name("roberta-base", hidden_size=4, num_heads=2)
-    heads = {"nsp": tiny.make_head("nsp", config=config)}
-    with pytest.raises(ValueError, match="saved with an encoder of the family 'roberta'. .*'nsp'"):
+    heads = {"rtd": tiny.make_head("rtd", config=config)}
+    with pytest.raises(ValueError, match="saved with an encoder of the family 'roberta'. .*'rtd'"):
         huggingface_config.describe(config, heads, dtype="float32")
 
 

@@ -118,6 +118,22 @@ _HEADS = {
         "qa": _SPANS,
     },
 }
+_BOUNDARY = {
+    "span_boundary.distance_embeddings": (128, 200),
+    "span_boundary.hidden_1": (4, 2 * 4 + 200),
+    "span_boundary.norm_1": (4,),
+    "span_boundary.hidden_2": (4, 4),
+    "span_boundary.norm_2": (4,),
+    "span_boundary": 11,
+}
+_OWN = {
+    "nsp": {"next_sentence.classifier": (2, 4)},
+    "sop": {"sentence_order.classifier": (2, 4)},
+    "sbo": _BOUNDARY,
+}
+_HEADS = {family: {**_OWN, **heads} for family, heads in _HEADS.items()}
+for _factorised in ("albert", "electra"):
+    _HEADS[_factorised]["sbo"] = {**_BOUNDARY, "span_boundary.projection": (3, 4)}
 _ALL = [(family, kind) for family, heads in _HEADS.items() for kind in heads]
 
 
@@ -273,8 +289,8 @@ def test_the_model_type_of_another_family(tiny, tmp_path):
 
 def test_a_head_of_another_family_is_not_saved(tiny, tmp_path):
     config = _config(tiny, "roberta")
-    model = BertModel(tiny.make_model(config=config).encoder, [tiny.make_head("nsp")])
-    with pytest.raises(ValueError, match="encoder of the family 'roberta'. Received: 'nsp'"):
+    model = BertModel(tiny.make_model(config=config).encoder, [tiny.make_head("rtd")])
+    with pytest.raises(ValueError, match="encoder of the family 'roberta'. Received: 'rtd'"):
         save_model(model, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 

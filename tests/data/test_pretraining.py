@@ -242,8 +242,9 @@ def test_default_number_of_predictions(make):
     [
         ({"sequence_length": 7}, "sequence_length must be at least 8. Received: 7"),
         ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
-        ({"objectives": ("mlm", "sop")}, "objectives must be mlm or mlm,nsp. Received: 'mlm,sop'"),
-        ({"objectives": ()}, "objectives must be mlm or mlm,nsp. Received: ''"),
+        ({"objectives": ("mlm", "sop")}, "objectives must be mlm or mlm,nsp, .* 'mlm,sop'"),
+        ({"objectives": ()}, "objectives must be mlm or mlm,nsp, each also with sbo. Received: ''"),
+        ({"objectives": ("mlm", "sbo")}, "sbo needs masking=span.* Received: masking=token"),
         ({"masking": "n-gram"}, "masking must be one of token, whole_word, span. Received: 'n-gr"),
         ({"masking_passes": 0}, "masking_passes must be at least 1. Received: 0"),
         ({"short_sequence_fraction": 2.0}, r"short_sequence_fraction must be in \[0, 1\]"),

@@ -1,10 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import tiny_corpus
 
-from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer
+from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
 from keras_bert_suite.training.pretraining import pretrain
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 
@@ -145,12 +146,24 @@ def test_refuses(corpus, tmp_path, changes, message):
     assert not (tmp_path / "none").exists()
 
 
-def test_refuses_an_objective_that_the_family_has_no_head_for(corpus, tmp_path):
-    roberta = {**tiny_corpus.ENCODER, "model_type": "roberta", "max_position_embeddings": 40}
-    (tmp_path / "encoder.json").write_text(json.dumps(roberta))
-    told = settings(corpus, encoder=str(tmp_path / "encoder.json"), output_dir=str(tmp_path / "o"))
-    with pytest.raises(ValueError, match="the family 'roberta'. Received: 'nsp'"):
-        pretrain(told)
+def test_spans_and_their_boundaries(corpus, tmp_path):
+    directory = tmp_path / "spans"
+    told = settings(
+        corpus,
+        output_dir=str(directory),
+        masking="span",
+        objectives=("mlm", "sbo"),
+        objective_weights=("sbo=0.5",),
+    )
+    metrics = pretrain(told).metrics
+    assert metrics["loss"] == pytest.approx(metrics["mlm_loss"] + 0.5 * metrics["sbo_loss"])
+    assert 0 <= metrics["sbo_accuracy"] <= 1 and 0 < metrics["sbo_loss"] < 10
+    assert read_config(directory)["architectures"] == ["BertForMaskedLM"]
+    model = load_model(directory)
+    assert set(model.heads) == {"mlm", "sbo"}
+    # It goes on from its heads.
+    more = {"init_from": str(directory), "encoder": None, "output_dir": str(tmp_path / "more")}
+    assert pretrain(dataclasses.replace(told, **more, num_steps=1)).metrics["sbo_loss"] > 0
 
 
 def test_refuses_records_of_another_tokenizer(corpus, tmp_path):

@@ -34,6 +34,11 @@ def test_the_flags_of_masking_reach_its_rules():
     assert (rules.mask_token_share, rules.random_token_share) == (0.7, 0.2)
 
 
+def test_weights_of_objectives():
+    assert settings().weight_of_objective == {}
+    assert settings(objective_weights=("nsp=0.5",)).weight_of_objective == {"nsp": 0.5}
+
+
 def test_warmup_is_a_tenth_of_the_run_and_at_most_10000_steps():
     assert settings(num_steps=500).warmup == 50
     assert settings(num_steps=1_000_000).warmup == 10_000
@@ -59,6 +64,10 @@ def test_the_tokenizer_comes_with_the_model_to_start_from():
         ({"masking": "n-gram"}, "masking must be one of token, whole_word, span"),
         ({"mask_fraction": 1.5}, r"mask_fraction must be in \(0, 1\). Received: 1.5"),
         ({"span_p": 0.5}, "span_p and max_span_length belong to masking=span"),
+        ({"objective_weights": ("mlm",)}, r"must be OBJECTIVE=NUMBER.*\(mlm,nsp\).* 'mlm'"),
+        ({"objective_weights": ("sbo=1",)}, "at most once, and no number negative.* 'sbo=1'"),
+        ({"objective_weights": ("mlm=1", "mlm=2")}, "Received: 'mlm=1,mlm=2'"),
+        ({"objective_weights": ("mlm=-1",)}, "no number negative. Received: 'mlm=-1'"),
         ({"learning_rate": "high"}, "learning_rate must be float. Received: 'high'"),
     ],
 )

@@ -9,6 +9,7 @@ from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
+from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
 from keras_bert_suite.models.heads.span_question import PADDING_LOGIT, SpanQuestionHead
 from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
 
@@ -35,6 +36,7 @@ def _heads():
         ReplacedTokenHead.for_encoder(_CONFIG),
         TokenLabelingHead.for_encoder(_CONFIG, labels=["O", "B", "I"]),
         SpanQuestionHead.for_encoder(_CONFIG),
+        SpanBoundaryHead.for_encoder(_CONFIG),
     ]
 
 
@@ -42,6 +44,10 @@ _TARGETS = {
     "prediction_positions": tf.constant([[0, 2], [1, 0]]),
     "prediction_ids": tf.constant([[3, 4], [5, 0]]),
     "prediction_weights": tf.constant([[1.0, 1.0], [1.0, 0.0]]),
+    "span_left_positions": tf.constant([[0, 0], [0, 0]]),
+    "span_right_positions": tf.constant([[2, 2], [2, 0]]),
+    "span_distances": tf.constant([[1, 2], [1, 0]]),
+    "span_weights": tf.constant([[1.0, 1.0], [1.0, 0.0]]),
     "next_sentence_labels": tf.constant([0, 1]),
     "label_ids": tf.constant([2, 0]),
     "sentence_order_labels": tf.constant([1, 0]),
