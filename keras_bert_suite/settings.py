@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -57,7 +59,10 @@ def define_flags(settings_class: type, *, config: bool = True) -> None:
         _DEFINE[kind](field.name, None, field.metadata["help"] + note)
     if config:
         flags.DEFINE_string(
-            "config", None, "JSON file of settings under their flags' names; a flag overrides it."
+            "config",
+            None,
+            "JSON file of settings under their flags' names, or the name of a recipe; a flag "
+            "overrides it.",
         )
 
 
@@ -84,12 +89,18 @@ def from_flags(settings_class: type, *, config: bool = True) -> Any:
 
 
 def read_config(settings_class: type, path: str) -> dict[str, Any]:
-    """Gives the settings that a JSON file names.
+    """Gives the settings that a JSON file names; its key "about" is for people.
+
+    Args:
+      settings_class: whose settings they are.
+      path: of the file; the bare name of a recipe (`recipes/NAME.json`) finds it wherever the
+        package is installed, if there is no file of that name.
 
     Raises:
       ValueError: no JSON object in UTF-8, or a key that is no setting.
       OSError: the file cannot be read.
     """
+    path = _recipe(path) or path
     with open(path, encoding="utf-8") as file:
         try:
             values = json.load(file)
@@ -97,6 +108,7 @@ def read_config(settings_class: type, path: str) -> dict[str, Any]:
             raise ValueError(f"{path} must be JSON in UTF-8: {error}.") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold a JSON object. Received: {values!r:.80}.")
+    values.pop("about", None)
     known = {field.name for field in dataclasses.fields(settings_class)}
     unknown = sorted(set(values) - known)
     if unknown:
@@ -104,6 +116,18 @@ def read_config(settings_class: type, path: str) -> dict[str, Any]:
             f"{path} has unknown keys: {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
         )
     return values
+
+
+def _recipe(name: str) -> str | None:
+    """The file of a recipe, in an installed package or in a checkout."""
+    if os.path.exists(name) or not name.isidentifier():
+        return None
+    package = Path(__file__).parent
+    for room in (package, package.parent):
+        path = room / "recipes" / f"{name}.json"
+        if path.exists():
+            return str(path)
+    return None
 
 
 def check_types(settings: Any) -> None:

@@ -75,6 +75,9 @@ _FLAGS = {
     "evaluate": (
         "model_dir data_file output_dir task predictions_file null_odds_file null_threshold"
     ),
+    "ladder": (
+        "text task train_file dev_file tokenizer encoder rungs seeds num_steps output_dir config"
+    ),
     "predict": "model_dir input output",
     "convert_checkpoint": "source output_dir format",
     "edit_model": (
@@ -178,7 +181,7 @@ def test_every_package_and_binary_is_installed():
     setup = _setup()
     packages = {".".join(path.parent.relative_to(_REPOSITORY).parts) for path in _MODULES}
     listed = setup["options"]["packages"].split()
-    assert set(listed) == packages | {"keras_bert_suite.bin"}
+    assert set(listed) == packages | {"keras_bert_suite.bin", "keras_bert_suite.recipes"}
     commands = setup["options.entry_points"]["console_scripts"].strip().splitlines()
     expected = {
         f"kbs-{path.stem.replace('_', '-')} = keras_bert_suite.bin.{path.stem}:run"
