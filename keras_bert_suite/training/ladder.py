@@ -21,8 +21,10 @@ from typing import Any
 import keras
 
 from keras_bert_suite.checkpoints.model_directory import write_json
-from keras_bert_suite.data.documents import expand_files, read_documents
+from keras_bert_suite.data.document_reading import read_documents
+from keras_bert_suite.data.documents import expand_files
 from keras_bert_suite.data.record_making import make_records
+from keras_bert_suite.data.records import STATS_FILE
 from keras_bert_suite.files import atomic_write
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.text.tokenizer import Tokenizer
@@ -166,7 +168,7 @@ def _prepare(settings: LadderSettings, tokenizer_dir: str, say: Callable[[str], 
             output_dir=tokenizer_dir,
             vocab_size=settings.vocab_size,
         )
-    if not records.exists():
+    if not (records / STATS_FILE).exists():
         say("Making token records")
         make_records(
             settings.text,
