@@ -117,13 +117,6 @@ def _classifiers(hidden: str | None = None, last: str = "classifier") -> dict[st
         "classification": (*before, *dense("classification.classifier", last)),
         "labeling": dense("labeling.classifier", "classifier"),
         "qa": dense("qa.classifier", "qa_outputs"),
-        # transformers has no class with such a head.
-        "span": (
-            Rule("span.parts.kernel", ("span_classifier.parts.weight",), TRANSPOSED),
-            Rule("span.widths.embeddings", ("span_classifier.widths.weight",)),
-            *norm("span.norm", "span_classifier.norm"),
-            *dense("span.classifier", "span_classifier.output"),
-        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_bert_suite.checkpoints.rename import Rule, dense, norm
+from keras_bert_suite.checkpoints.rename import TRANSPOSED, Rule, dense, norm
 
 # Kind -> rules, as in `FamilyTable.heads`; a family's own names for a kind come first.
 OWN_HEADS = {
@@ -16,5 +16,11 @@ OWN_HEADS = {
         *norm("sbo.norm_2", "span_boundary.norm_2"),
         *dense("sbo.projection", "span_boundary.projection"),
         Rule("sbo.bias", ("span_boundary.bias",)),
+    ),
+    "span": (
+        Rule("span.parts.kernel", ("span_classifier.parts.weight",), TRANSPOSED),
+        Rule("span.widths.embeddings", ("span_classifier.widths.weight",)),
+        *norm("span.norm", "span_classifier.norm"),
+        *dense("span.classifier", "span_classifier.output"),
     ),
 }
