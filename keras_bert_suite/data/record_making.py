@@ -5,6 +5,11 @@ then merge these to shards. A document's shard, its place in it and whether it i
 from its text alone, so that the output is the same byte for byte for any number of workers, and
 equal to that of `beam_records`. Memory: some megabytes of text for each worker, and in the end one
 shard for each.
+
+Measured on the ELTeC novels, a sentence a line, as processor time on one core with other work on
+the machine: 13.2 MB/s from 10 to 100 MB of text, after 5 s for TensorFlow's start; at most 760 MB
+of memory (758 for 10 MB). google-research/bert's create_pretraining_data.py in turn with it, with
+dupe_factor=1, from 3 to 10 MB: 0.41 MB/s (median of 3).
 """
 
 from __future__ import annotations
