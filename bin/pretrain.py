@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pre-trains a BERT on token records: masked words and next sentences.
+"""Pre-trains a BERT on token records: masked words, next sentences and sentence order.
 
 Example:
   bin/pretrain.py --train_data='records/train-*' --eval_data='records/eval-*' \\

@@ -1,4 +1,4 @@
-"""Plans of pre-training rows: which token ranges of the records make up each example.
+"""Plans of rows of two segments: next sentences and sentence order.
 
 A plan holds offsets alone; the rows are gathered batch by batch. It is drawn with Python's
 `random.Random`, whose stream is the same on every platform and release, in one pass over sentences
@@ -7,56 +7,46 @@ A plan holds offsets alone; the rows are gathered batch by batch. It is drawn wi
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
 
+from keras_bert_suite.data.example_plan import NOT_ASKED, ExamplePlan
 from keras_bert_suite.data.records import TokenRecords
 
-RANDOM_NEXT, TRUE_NEXT = 1, 0
+TRUE_NEXT, RANDOM_NEXT = 0, 1
+IN_ORDER, SWAPPED = 0, 1
+PAIR_OBJECTIVES = ("nsp", "sop")
 _MAX_DRAWS = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExamplePlan:
-    """Token ranges [start, end) into `TokenRecords.tokens`, one example an entry.
-
-    Attributes:
-      a_starts, a_ends: int64 [examples], the first segment.
-      b_starts, b_ends: int64 [examples], the second segment; empty in single-segment rows.
-      labels: int32 [examples], 1 = the second segment is from another document, 0 = it follows;
-        None in single-segment rows.
-    """
-
-    a_starts: np.ndarray
-    a_ends: np.ndarray
-    b_starts: np.ndarray
-    b_ends: np.ndarray
-    labels: np.ndarray | None
-
-    def __len__(self) -> int:
-        return len(self.a_starts)
-
-    @property
-    def random_next_share(self) -> float:
-        """The measured share of random pairs, aimed at 0.5."""
-        return float(np.mean(self.labels)) if self.labels is not None and len(self) else 0.0
-
-
-def next_sentence_pairs(
-    records: TokenRecords, *, sequence_length: int, seed: int, short_fraction: float
+def segment_pairs(
+    records: TokenRecords,
+    *,
+    sequence_length: int,
+    seed: int,
+    short_fraction: float,
+    objectives: Sequence[str] = ("nsp",),
 ) -> ExamplePlan:
-    """Plans rows [CLS] A [SEP] B [SEP] in which B follows A, or is from another document.
+    """Plans rows [CLS] A [SEP] B [SEP] of two segments.
 
-    Sentences are collected until they fill the target length, then cut at random into A and the
-    rest. The rest is B, or B is a run of sentences from a random place of another document, and
-    the rest goes back to the pool. Rows that are too long lose tokens of the longer segment, from
-    the front or the back with equal chance for each token.
+    Sentences of one document are collected until they fill the target length, then cut at random
+    into A and the rest. What the rest is for depends on the objectives:
 
-    Where only one sentence is left, B must be random. Every such row uses up half a random row
-    among the others, so that random pairs stay one half of all as long as others are left.
+    - "nsp": with equal chance it is B (label 0), or B is a run of sentences from a random place of
+      another document (label 1) and the rest goes back to the pool.
+    - "sop": it is B, and with equal chance the two change places (label 1).
+    - both: a fair coin for each row says which of the two it asks; the other's label is NOT_ASKED.
+    - neither: it is B.
+
+    Rows that are too long lose tokens of the longer segment, from the front or the back with equal
+    chance for each token.
+
+    Where only one sentence is left there is nothing to cut. With "nsp" such a row asks it and B is
+    random; it uses up half a random row among the others, so that random pairs stay one half of all
+    as long as others are left. Without "nsp" it is a row of one segment that asks nothing.
 
     Args:
       records: what to plan over.
@@ -65,88 +55,105 @@ def next_sentence_pairs(
       short_fraction: probability that a row's target is drawn uniformly from 2..sequence_length-3
         tokens instead of being full. (Google's draws once a document, this once a row, which keeps
         the share of short rows for long documents too.)
+      objectives: those of "nsp" and "sop" that the rows ask; others are not read.
 
     Raises:
-      ValueError: fewer than two documents.
+      ValueError: "nsp" with fewer than two documents.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, appendix A.2; the procedure is that of
-    google-research/bert, create_pretraining_data.py.
+    google-research/bert, create_pretraining_data.py. Sentence order: Lan et al. 2019,
+    arXiv:1909.11942, section 3.1. Deviation: google-research/albert labels the random pair of a
+    lone sentence as swapped.
     """
+    asked = [objective for objective in PAIR_OBJECTIVES if objective in objectives]
+    if "nsp" in asked:
+        _check_two_documents(records)
     capacity = sequence_length - 3
-    rng = Random(seed)
-    _check_two_documents(records)
-    starts, bounds = records.sentence_starts.tolist(), records.record_starts.tolist()
-    rows: list[tuple[int, int, int, int, int]] = []
-    debt = 0.0
-    for record in range(records.num_records):
-        sentence, last = bounds[record], bounds[record + 1]
-        while sentence < last:
-            target = capacity
-            if rng.random() < short_fraction:
-                target = 2 + int(rng.random() * (capacity - 1))
-            end = _filled(starts, sentence, last, target)
-            middle = sentence + 1
-            if end - sentence > 1:
-                middle += int(rng.random() * (end - sentence - 1))
-                is_random = rng.random() < 0.5
-                if is_random and debt >= 1.0:
-                    is_random, debt = False, debt - 1.0
-            else:
-                is_random, debt = True, debt + 0.5
-            a_start, a_end = starts[sentence], starts[middle]
-            if is_random:
-                first, final = _other_document(records, bounds, record, rng)
-                stop = _filled(starts, first, final, max(1, target - (a_end - a_start)))
-                rows.append((a_start, a_end, starts[first], starts[stop], RANDOM_NEXT))
-                sentence = middle
-            else:
-                rows.append((a_start, a_end, a_end, starts[end], TRUE_NEXT))
-                sentence = end
-    columns = np.array(rows, np.int64).reshape(-1, 5).T
+    planner = _PairPlanner(records, asked, capacity, short_fraction, Random(seed))
+    columns = np.array(planner.rows(), np.int64).reshape(-1, 6).T
     a_starts, a_ends, b_starts, b_ends = _truncated(*columns[:4], capacity=capacity, seed=seed)
+    labels = dict(zip(PAIR_OBJECTIVES, columns[4:].astype(np.int32), strict=True))
     return ExamplePlan(
+        tokens=records.tokens,
         a_starts=a_starts,
         a_ends=a_ends,
         b_starts=b_starts,
         b_ends=b_ends,
-        labels=columns[4].astype(np.int32),
+        labels={objective: labels[objective] for objective in asked},
     )
 
 
-def single_segments(
-    records: TokenRecords, *, sequence_length: int, seed: int, short_fraction: float
-) -> ExamplePlan:
-    """Plans rows [CLS] A [SEP] of as many whole sentences of one document as fit; no token is lost.
+# a_start, a_end, b_start, b_end, next-sentence label, sentence-order label
+_Row = tuple[int, int, int, int, int, int]
 
-    A sentence that is longer than a row is cut into rows. Arguments as in `next_sentence_pairs`
-    (two special tokens a row); a short target is exceeded by a first sentence that is longer.
 
-    Source: Liu et al. 2019 (RoBERTa), arXiv:1907.11692, section 4.2, "DOC-SENTENCES".
-    """
-    capacity = sequence_length - 2
-    rng = Random(seed)
-    starts, bounds = records.sentence_starts.tolist(), records.record_starts.tolist()
-    rows: list[tuple[int, int]] = []
-    for record in range(records.num_records):
-        first, last = bounds[record], bounds[record + 1]
-        position, end = starts[first], starts[last]
-        while position < end:
-            target = capacity
-            if rng.random() < short_fraction:
-                target = 2 + int(rng.random() * (capacity - 1))
-            first = bisect_right(starts, position, first, last + 1)
-            whole = max(first, bisect_right(starts, position + target, first, last + 1) - 1)
-            stop = min(starts[whole], position + capacity)
-            rows.append((position, stop))
-            position = stop
-    columns = np.array(rows, np.int64).reshape(-1, 2).T
-    return ExamplePlan(
-        a_starts=columns[0],
-        a_ends=columns[1],
-        b_starts=columns[1],
-        b_ends=columns[1],
-        labels=None,
-    )
+class _PairPlanner:
+    """One pass over the sentences of all records."""
+
+    def __init__(
+        self,
+        records: TokenRecords,
+        asked: Sequence[str],
+        capacity: int,
+        short_fraction: float,
+        rng: Random,
+    ):
+        self._records, self._asked, self._rng = records, asked, rng
+        self._capacity, self._short_fraction = capacity, short_fraction
+        self._starts = records.sentence_starts.tolist()
+        self._bounds = records.record_starts.tolist()
+        self._debt = 0.0  # forced random pairs that await a true one in exchange
+
+    def rows(self) -> list[_Row]:
+        rows = []
+        random = self._rng.random
+        for record in range(self._records.num_records):
+            sentence, last = self._bounds[record], self._bounds[record + 1]
+            while sentence < last:
+                target = self._capacity
+                if random() < self._short_fraction:
+                    target = 2 + int(random() * (self._capacity - 1))
+                end = _filled(self._starts, sentence, last, target)
+                row, sentence = self._row(record, sentence, end, target)
+                rows.append(row)
+        return rows
+
+    def _row(self, record: int, first: int, end: int, target: int) -> tuple[_Row, int]:
+        """A row that begins at the sentence `first`, and the sentence after those it used up."""
+        starts, random = self._starts, self._rng.random
+        lone = end - first == 1
+        middle = first + 1 + (0 if lone else int(random() * (end - first - 1)))
+        a_start, a_end, rest_end = starts[first], starts[middle], starts[end]
+        if lone and "nsp" not in self._asked:
+            return (a_start, a_end, a_end, a_end, NOT_ASKED, NOT_ASKED), end
+        asks = self._asked[0] if self._asked else None
+        if len(self._asked) == 2 and not lone and random() < 0.5:
+            asks = "sop"
+        if asks == "nsp":
+            if self._is_random(lone):
+                b = self._random_segment(record, target - (a_end - a_start))
+                return (a_start, a_end, *b, RANDOM_NEXT, NOT_ASKED), middle
+            return (a_start, a_end, a_end, rest_end, TRUE_NEXT, NOT_ASKED), end
+        if asks == "sop":
+            if random() < 0.5:
+                return (a_end, rest_end, a_start, a_end, NOT_ASKED, SWAPPED), end
+            return (a_start, a_end, a_end, rest_end, NOT_ASKED, IN_ORDER), end
+        return (a_start, a_end, a_end, rest_end, NOT_ASKED, NOT_ASKED), end
+
+    def _is_random(self, lone: bool) -> bool:
+        if lone:
+            self._debt += 0.5
+            return True
+        is_random = self._rng.random() < 0.5
+        if is_random and self._debt >= 1.0:
+            self._debt -= 1.0
+            return False
+        return is_random
+
+    def _random_segment(self, record: int, target: int) -> tuple[int, int]:
+        first, last = _other_document(self._records, self._bounds, record, self._rng)
+        stop = _filled(self._starts, first, last, max(1, target))
+        return self._starts[first], self._starts[stop]
 
 
 def _filled(starts: list[int], sentence: int, last: int, target: int) -> int:
@@ -178,7 +185,7 @@ def _check_two_documents(records: TokenRecords) -> None:
         raise ValueError(
             "Next-sentence pairs need at least two different documents in every group of shards. "
             f"Received: {min(1, records.num_records)}. Remedy: separate documents by blank lines, "
-            "give more text, or train with --objectives=mlm."
+            "give more text, or train without the objective nsp."
         )
 
 

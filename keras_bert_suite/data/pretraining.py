@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,22 +11,24 @@ import tensorflow as tf
 from keras_bert_suite.data.documents import expand_files
 from keras_bert_suite.data.masking import Masking
 from keras_bert_suite.data.masking_rules import MaskingRules
-from keras_bert_suite.data.pairs import next_sentence_pairs, single_segments
+from keras_bert_suite.data.planning import check_objectives, planner, rows_for
 from keras_bert_suite.data.records import check_same_vocabulary, count_tokens
+from keras_bert_suite.data.row_batches import RowBatches, Runs
+from keras_bert_suite.data.row_packing import pack_in_order
 from keras_bert_suite.data.rows import RowLayout
-from keras_bert_suite.data.shard_groups import GROUP_BYTES, PlannedGroup, Position, ShardGroups
+from keras_bert_suite.data.shard_groups import GROUP_BYTES, Position, ShardGroups
 from keras_bert_suite.data.source import replica_batch_size
 
-OBJECTIVES = (("mlm",), ("mlm", "nsp"))
 # Below this a pair of segments has no room for more than a token or two.
 MIN_SEQUENCE_LENGTH = 8
-_PREFETCHED_BATCHES = 8
+# By default a packed row has places for as many examples as if all were as short as this.
+_TOKENS_OF_A_SHORT_EXAMPLE = 8
 # Anything fixed, so that evaluation data are planned and masked alike for every training seed.
 _EVALUATION_SEED = 20181011
 
 
 class PretrainingSource:
-    """Batches for masked language modelling, with or without next-sentence pairs (a BatchSource).
+    """Batches for masked language modelling, next sentences and sentence order (a BatchSource).
 
     Groups of shards are read into memory, one at a time; an epoch's examples are planned anew, and
     permuted, from (seed, epoch, group); masks are drawn from (seed, epoch, group, example). Batches
@@ -36,7 +37,12 @@ class PretrainingSource:
 
     Batch keys: token_ids, segment_ids, padding_mask int32 [B, S]; prediction_positions,
     prediction_ids int32 [B, P]; prediction_weights float32 [B, P]; with "nsp" next_sentence_labels
-    int32 [B] (1 = the second segment is from another document).
+    int32 [B] (1 = the second segment is from another document); with "sop" sentence_order_labels
+    int32 [B] (1 = the two segments have changed places) and sentence_order_weights float32 [B] (0 =
+    the row does not ask this); with both also next_sentence_weights, and each pair asks one of the
+    two. With packing, several examples share a row: also position_ids and row_ids int32 [B, S] (see
+    Encoder), and labels and weights are [B, E], of the examples that begin at cls_positions int32
+    [B, E]. Plans and masks are the same with packing and without.
 
     Args:
       files_glob: TFRecord shards from bin/make_pretraining_data.py.
@@ -44,7 +50,12 @@ class PretrainingSource:
       sequence_length: tokens of the longest row, special tokens counted.
       global_batch_size: rows of a step over all replicas.
       seed: fixes plans, order and masks.
-      objectives: ("mlm", "nsp") for pairs, ("mlm",) for single-segment rows of full sentences.
+      objectives: "mlm" and any of "nsp" and "sop".
+      rows: "segment_pairs", "doc_sentences" (whole sentences of one document) or "full_sentences"
+        (across documents); by default pairs for "nsp" and "sop", else doc_sentences.
+      packing: fill rows with several examples (see data/row_packing.py); the rows of a step are
+        then packed ones.
+      max_examples_per_row: that a packed row holds; by default sequence_length / 8.
       masking: its rules, or a kind with the default rules: "token", "whole_word" or "span", which
         adds the batch keys of `Masking`.
       masking_passes: None masks every epoch anew (dynamic); N repeats the rows and masks of the
@@ -70,6 +81,9 @@ class PretrainingSource:
         global_batch_size: int,
         seed: int,
         objectives: Sequence[str] = ("mlm", "nsp"),
+        rows: str | None = None,
+        packing: bool = False,
+        max_examples_per_row: int | None = None,
         masking: str | MaskingRules = "token",
         masking_passes: int | None = None,
         max_predictions: int | None = None,
@@ -92,20 +106,32 @@ class PretrainingSource:
         if max_predictions is None:
             max_predictions = rules.most_predictions(sequence_length)
         self.max_predictions = max_predictions
-        self._pairs = "nsp" in self.objectives
+        self.rows = rows_for(rows, self.objectives)
         self._vocab_size = int(tokenizer.vocab_size)
-        self._static = static_shapes
-        self._masking = Masking.for_tokenizer(
-            tokenizer, rules=rules, max_predictions=max_predictions
+        if max_examples_per_row is None:
+            max_examples_per_row = max(1, sequence_length // _TOKENS_OF_A_SHORT_EXAMPLE)
+        self.packing = packing
+        self._max_examples = max_examples_per_row
+        self._batches = RowBatches(
+            layout=RowLayout(
+                cls_id=tokenizer.cls_id,
+                sep_id=tokenizer.sep_id,
+                pad_id=tokenizer.pad_id,
+                objectives=self.objectives,
+                static_length=sequence_length if static_shapes and not packing else None,
+            ),
+            masking=Masking.for_tokenizer(tokenizer, rules=rules, max_predictions=max_predictions),
+            sequence_length=sequence_length,
+            static_shapes=static_shapes,
+            max_examples=max_examples_per_row if packing else None,
         )
-        self._layout = RowLayout(
-            cls_id=tokenizer.cls_id,
+        self._make_plan = planner(
+            self.rows,
+            objectives=self.objectives,
+            sequence_length=sequence_length,
+            short_fraction=short_sequence_fraction,
             sep_id=tokenizer.sep_id,
-            pad_id=tokenizer.pad_id,
-            pairs=self._pairs,
-            static_length=sequence_length if static_shapes else None,
         )
-        self._short_fraction = short_sequence_fraction
         self._group_bytes = group_bytes
         self._groups = self._make_groups(seed=seed, shuffle=True, passes=masking_passes)
         self._anchors = {0: Position()}
@@ -133,17 +159,17 @@ class PretrainingSource:
         self._groups.load(position.epoch, position.group)
         first = pipeline * replicas_per_pipeline * rows
 
-        def generate() -> Iterator[dict[str, np.ndarray]]:
+        def generate() -> Iterator[Runs]:
             for runs in self._groups.runs(position, self.global_batch_size):
                 for replica in range(replicas_per_pipeline):
                     start = first + replica * rows
-                    yield self._rows(_part_of(runs, start, start + rows))
+                    yield _part_of(runs, start, start + rows)
 
-        return self._dataset(generate, rows)
+        return self._batches.dataset(generate, rows)
 
     def state(self, step: int) -> dict[str, int]:
-        """Gives the position of `step`: epoch, group in the epoch, example in the group; and the
-        number and size of the shards, by which changed data are noticed."""
+        """Gives the position of `step`: epoch, group in the epoch, row in the group; and the number
+        and size of the shards, by which changed data are noticed."""
         position = self._position(step)
         self._anchors[step] = position
         return {**position.to_json(), **self._groups.fingerprint}
@@ -161,19 +187,27 @@ class PretrainingSource:
         groups = self._make_groups(seed=_EVALUATION_SEED, shuffle=False)
         groups.load(0, 0)
 
-        def generate() -> Iterator[dict[str, np.ndarray]]:
-            for runs in groups.runs(Position(), batch_size, one_epoch=True):
-                yield self._rows(runs)
+        def generate() -> Iterator[Runs]:
+            yield from groups.runs(Position(), batch_size, one_epoch=True)
 
-        return self._dataset(generate, None)
+        return self._batches.dataset(generate, None)
 
     def token_counts(self) -> np.ndarray:
         """Counts the tokens of all records: int64 [vocab_size] (for `unigram_entropy`)."""
         return count_tokens(self.files, vocab_size=self._vocab_size)
 
-    def random_next_share(self) -> float:
-        """Gives the measured share of random pairs in the first group of the first epoch."""
-        return self._groups.load(0, 0).plan.random_next_share
+    def label_shares(self) -> dict[str, float]:
+        """Gives the measured share of label 1 (random, swapped) of each objective that labels
+        pairs, in the first group of the first epoch."""
+        plan = self._groups.load(0, 0).plan
+        return {objective: plan.label_share(objective) for objective in plan.labels}
+
+    def real_token_shares(self) -> tuple[float, float]:
+        """Measures the first group of the first epoch: (share of real tokens in rows padded to
+        sequence_length, how many examples a row holds on average)."""
+        group = self._groups.load(0, 0)
+        tokens = int(group.plan.lengths.sum())
+        return tokens / (len(group) * self.sequence_length), len(group.plan) / len(group)
 
     @staticmethod
     def _check(
@@ -186,30 +220,31 @@ class PretrainingSource:
             )
         if batch_size < 1:
             raise ValueError(f"global_batch_size must be at least 1. Received: {batch_size}.")
-        if tuple(sorted(o for o in objectives if o != "sbo")) not in OBJECTIVES:
-            supported = " or ".join(",".join(o) for o in OBJECTIVES)
-            raise ValueError(
-                f"objectives must be {supported}, each also with sbo. "
-                f"Received: {','.join(objectives)!r}."
-            )
+        check_objectives(objectives)
         if not 0.0 <= short <= 1.0:
             raise ValueError(f"short_sequence_fraction must be in [0, 1]. Received: {short}.")
 
     def _make_groups(self, *, seed: int, shuffle: bool, passes: int | None = None) -> ShardGroups:
-        plan = next_sentence_pairs if self._pairs else single_segments
         return ShardGroups(
             self.files,
             seed=seed,
             vocab_size=self._vocab_size,
-            make_plan=lambda records, plan_seed: plan(
-                records,
-                sequence_length=self.sequence_length,
-                seed=plan_seed,
-                short_fraction=self._short_fraction,
-            ),
+            make_plan=self._make_plan,
             group_bytes=self._group_bytes,
             shuffle=shuffle,
             passes=passes,
+            pack=self._pack if self.packing else None,
+        )
+
+    def _pack(
+        self, order: np.ndarray, lengths: np.ndarray, *, rng: np.random.Generator | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return pack_in_order(
+            order,
+            lengths,
+            capacity=self.sequence_length,
+            max_items=self._max_examples,
+            rng=rng,
         )
 
     def _checked_position(self, state: Mapping[str, Any]) -> Position:
@@ -230,51 +265,13 @@ class PretrainingSource:
         anchor = max(known for known in self._anchors if known <= step)
         return self._groups.advance(self._anchors[anchor], (step - anchor) * self.global_batch_size)
 
-    def _rows(self, runs: list[tuple[PlannedGroup, np.ndarray]]) -> dict[str, np.ndarray]:
-        rows = self._layout.batch(runs)
-        num_specials = self._masking.count_specials(rows["token_ids"])
-        rows["budgets"] = self._masking.num_predictions(
-            rows.pop("lengths"), num_specials=num_specials
-        )
-        return rows
 
-    def _dataset(self, generate: Any, rows: int | None) -> tf.data.Dataset:
-        width = self.sequence_length if self._static else None
-        matrix = tf.TensorSpec([rows, width], tf.int32)
-        signature = {
-            "token_ids": matrix,
-            "segment_ids": matrix,
-            "padding_mask": matrix,
-            "budgets": tf.TensorSpec([rows], tf.int32),
-            "keys": tf.TensorSpec([rows], tf.int64),
-        }
-        if self._pairs:
-            signature["next_sentence_labels"] = tf.TensorSpec([rows], tf.int32)
-        predictions = self.max_predictions if self._static else None
-        mask = functools.partial(_masked, masking=self._masking, predictions=predictions)
-        with tf.device("/cpu:0"):
-            dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-            dataset = dataset.map(mask, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            return dataset.prefetch(_PREFETCHED_BATCHES)
-
-
-def _masked(
-    rows: dict[str, tf.Tensor], *, masking: Masking, predictions: int | None
-) -> dict[str, tf.Tensor]:
-    batch = dict(rows)
-    keys, budgets = batch.pop("keys"), batch.pop("budgets")
-    width = tf.reduce_max(budgets) if predictions is None else predictions
-    return masking(batch, keys=keys, budgets=budgets, width=width)
-
-
-def _part_of(
-    runs: Sequence[tuple[PlannedGroup, np.ndarray]], start: int, end: int
-) -> list[tuple[PlannedGroup, np.ndarray]]:
+def _part_of(runs: Runs, start: int, end: int) -> Runs:
     """The rows [start, end) of a batch that may lie in several groups."""
     parts, offset = [], 0
-    for group, examples in runs:
-        part = examples[max(0, start - offset) : max(0, end - offset)]
+    for group, rows in runs:
+        part = rows[max(0, start - offset) : max(0, end - offset)]
         if len(part):
             parts.append((group, part))
-        offset += len(examples)
+        offset += len(rows)
     return parts

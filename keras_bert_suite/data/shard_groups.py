@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_bert_suite.data.pairs import ExamplePlan
+from keras_bert_suite.data.example_plan import ExamplePlan
 from keras_bert_suite.data.records import TokenRecords, read_shards
 from keras_bert_suite.data.row_randomness import row_keys
 
@@ -20,7 +20,7 @@ GROUP_BYTES = 32 << 20
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """The next example: epoch, group in the epoch's order, offset in the group's permutation."""
+    """The next row: epoch, group in the epoch's order, offset in the group's order of rows."""
 
     epoch: int = 0
     group: int = 0
@@ -52,19 +52,32 @@ class PlannedGroup:
     """One group of shards in memory with its plan for one epoch.
 
     Attributes:
-      records: the tokens.
       plan: the examples.
       order: int64 [examples], the permutation in which they are seen.
+      bounds: int64 [rows + 1], row r holds order[bounds[r] : bounds[r + 1]]; None: one a row.
       keys: int64 [examples], what each example's masking is drawn from.
     """
 
-    records: TokenRecords
     plan: ExamplePlan
     order: np.ndarray
     keys: np.ndarray
+    bounds: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.plan)
+        """The number of rows."""
+        return len(self.order) if self.bounds is None else len(self.bounds) - 1
+
+    def examples(self, rows: np.ndarray) -> np.ndarray:
+        """int64 [examples]: those of rows that follow each other, row after row."""
+        if self.bounds is None:
+            return self.order[rows]
+        return self.order[self.bounds[rows[0]] : self.bounds[rows[-1] + 1]]
+
+    def sizes(self, rows: np.ndarray) -> np.ndarray:
+        """int64, like `rows`: how many examples each holds."""
+        return (
+            np.ones_like(rows) if self.bounds is None else self.bounds[rows + 1] - self.bounds[rows]
+        )
 
 
 class ShardGroups:
@@ -82,6 +95,8 @@ class ShardGroups:
       group_bytes: size on disk of a group, about; the shards are cut into groups of like size.
       shuffle: False keeps the files' and the plan's order (evaluation).
       passes: epochs before examples and keys come again; None for never.
+      pack: (order, lengths, rng=) -> (order, bounds), which examples share a row; rng is None
+        without shuffle. None: every example has a row.
     """
 
     def __init__(
@@ -94,6 +109,7 @@ class ShardGroups:
         group_bytes: int = GROUP_BYTES,
         shuffle: bool = True,
         passes: int | None = None,
+        pack: Callable[..., tuple[np.ndarray, np.ndarray]] | None = None,
     ):
         # A shard that no document fell into is an empty file.
         self._files = [file for file in files if os.path.getsize(file)]
@@ -111,6 +127,7 @@ class ShardGroups:
         if passes is not None and passes < 1:
             raise ValueError(f"masking_passes must be at least 1. Received: {passes}.")
         self._passes = passes
+        self._pack = pack
         self._counts: dict[tuple[int, int], int] = {}
         self._last: tuple[tuple[int, int], PlannedGroup] | None = None
         self._lock = threading.Lock()
@@ -148,14 +165,14 @@ class ShardGroups:
             return self._last[1]
 
     def count(self, epoch: int, group: int) -> int:
-        """Gives the number of examples of a group; reads it if it was never planned."""
+        """Gives the number of rows of a group; reads it if it was never planned."""
         if (epoch, group) not in self._counts:
             self.load(epoch, group)
         return self._counts[epoch, group]
 
-    def advance(self, position: Position, examples: int) -> Position:
-        """Gives the position `examples` further on."""
-        epoch, group, offset = position.epoch, position.group, position.offset + examples
+    def advance(self, position: Position, rows: int) -> Position:
+        """Gives the position `rows` further on."""
+        epoch, group, offset = position.epoch, position.group, position.offset + rows
         while True:
             num_groups = len(self.groups_of(epoch))
             while group < num_groups:
@@ -169,9 +186,9 @@ class ShardGroups:
     def runs(
         self, position: Position, size: int, *, one_epoch: bool = False
     ) -> Iterator[list[tuple[PlannedGroup, np.ndarray]]]:
-        """Gives batches of `size` examples from `position` on, without end.
+        """Gives batches of `size` rows from `position` on, without end.
 
-        A batch is a list of (group, int64 example indices): one entry, or more where it spans
+        A batch is a list of (group, int64 numbers of rows): one entry, or more where it spans
         groups. With `one_epoch` it ends with the epoch, and the last batch may be smaller.
         """
         batch: list[tuple[PlannedGroup, np.ndarray]] = []
@@ -181,10 +198,10 @@ class ShardGroups:
                 break
             planned = self.load(epoch, group)
             while offset < len(planned):
-                indices = planned.order[offset : offset + missing]
-                batch.append((planned, indices))
-                offset += len(indices)
-                missing -= len(indices)
+                rows = np.arange(offset, min(offset + missing, len(planned)))
+                batch.append((planned, rows))
+                offset += len(rows)
+                missing -= len(rows)
                 if not missing:
                     yield batch
                     batch, missing = [], size
@@ -211,11 +228,14 @@ class ShardGroups:
         # A plan's seed must not be negative.
         plan = self._make_plan(records, int(row_keys(*drawn_from)) & (2**63 - 1))
         indices = np.arange(len(plan))
-        order = self._generator(epoch, group).permutation(len(plan)) if self._shuffle else indices
+        rng = self._generator(epoch, group) if self._shuffle else None
+        order, bounds = indices if rng is None else rng.permutation(len(plan)), None
+        if self._pack is not None:
+            order, bounds = self._pack(order, plan.lengths, rng=rng)
         return PlannedGroup(
-            records=records,
             plan=plan,
             order=order,
+            bounds=bounds,
             keys=row_keys(*drawn_from, indices),
         )
 

@@ -10,13 +10,13 @@ from keras_bert_suite.layers.dropout import Dropout
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class SelfAttention(keras.layers.Layer):
-    """Attends from every token to the real tokens of its row, then a dense layer.
+    """Attends from every token to the real tokens of its example, then a dense layer.
 
     softmax(Q K^T / sqrt(d)) V, with d the width of a head.
 
     Query, key and value are one dense layer (columns q | k | v), so that one matrix product makes
-    all three. Only the products between tokens run on padded rows; padding gets weight 0 and is
-    never attended to.
+    all three. Only the products between tokens run on rows (see TokenLayout); padding gets weight 0
+    and is never attended to, nor are the other examples of a packed row.
 
     Args:
       num_heads: attention heads; must divide hidden_size.
@@ -69,11 +69,9 @@ class SelfAttention(keras.layers.Layer):
         Returns:
           [tokens, hidden_size], in the compute dtype.
         """
-        qkv_BSH3 = layout.to_padded(self.query_key_value(tokens_TH))
+        qkv_BSH3 = layout.to_attention(self.query_key_value(tokens_TH))
         head_width = self.hidden_size // self.num_heads
-        qkv = tf.reshape(
-            qkv_BSH3, [layout.batch_size, layout.length, 3, self.num_heads, head_width]
-        )
+        qkv = tf.reshape(qkv_BSH3, [*layout.attention_shape, 3, self.num_heads, head_width])
         # unstack, not indexing: the gradient of an index is a strided slice, a third of the step
         # when measured
         query_BNSD, key_BNSD, value_BNSD = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))
@@ -82,10 +80,9 @@ class SelfAttention(keras.layers.Layer):
         weights_BNSS = self.dropout(weights_BNSS, training=training)
         context_BNSD = tf.matmul(weights_BNSS, value_BNSD)
         context_BSH = tf.reshape(
-            tf.transpose(context_BNSD, [0, 2, 1, 3]),
-            [layout.batch_size, layout.length, self.hidden_size],
+            tf.transpose(context_BNSD, [0, 2, 1, 3]), [*layout.attention_shape, self.hidden_size]
         )
-        return self.output_dense(layout.to_stream(context_BSH))
+        return self.output_dense(layout.from_attention(context_BSH))
 
     def _softmax(self, scores_BNSS):
         # 8 or 11 bits of mantissa are too few to sum hundreds of exponentials

@@ -8,7 +8,9 @@ import tensorflow as tf
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.layers.embeddings import Embeddings
 from keras_bert_suite.layers.encoder_block import EncoderBlock
-from keras_bert_suite.layers.token_layout import TokenLayout
+from keras_bert_suite.layers.token_layout import TokenLayout, first_tokens
+
+_LIKE_TOKEN_IDS = ("padding_mask", "segment_ids", "position_ids", "row_ids")
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
@@ -90,22 +92,27 @@ class Encoder(keras.Model):
           batch: dict of int32 [batch, length]: `token_ids` in [0, vocab_size); `padding_mask`, 1 =
             real token (default: wherever token_ids is not the padding id); `segment_ids` in [0,
             num_segments) (default 0; not read where there is one segment or none); `position_ids`
-            in [0, max_positions) (default 0, 1, 2, ... in each row). Other keys are left alone.
+            in [0, max_positions) (default 0, 1, 2, ... in each row). Rows that hold several
+            examples bring `row_ids`, the number of each token's example (1, 2, ...; 0 = padding,
+            the default of padding_mask): a token sees its own example alone, and the default of
+            position_ids starts anew where row_ids changes; and `cls_positions` [batch, examples],
+            where each example begins, for the pooled output. Other keys are left alone.
           training: bool; True applies dropout.
           return_all_hidden_states: bool; True adds every layer's output.
 
         Returns:
           dict: `sequence_output` [batch, length, hidden], zeros in the padding; `pooled_output`
           [batch, hidden], a dense layer and tanh on the first position, or, without a pooler, the
-          first position itself; on request
+          first position itself; with `cls_positions` [batch, examples, hidden]; on request
           `all_hidden_states`, a tuple of num_layers + 1 tensors like sequence_output, the
           embeddings first. In the compute dtype. A row of padding alone gives finite numbers.
 
         Raises:
-          ValueError: when `token_ids` is missing, not of rank 2, or longer than max_positions.
+          ValueError: `token_ids` is missing or not of rank 2; another key has another shape; rows
+            longer than max_positions bring neither position_ids nor row_ids.
         """
         token_ids, padding_mask = self._checked(batch)
-        layout = TokenLayout(padding_mask)
+        layout = TokenLayout(padding_mask, row_ids=self._row_ids(batch))
         tokens_TH = self.embeddings(
             layout.to_stream(token_ids),
             layout.to_stream(self._position_ids(batch, layout)),
@@ -118,7 +125,7 @@ class Encoder(keras.Model):
             tokens_TH = block(tokens_TH, layout=layout, training=training)
             hidden_states.append(tokens_TH)
         sequence_BSH = self._padded(tokens_TH, layout)
-        first_BH = sequence_BSH[:, 0]
+        first_BH = first_tokens(sequence_BSH, batch)
         outputs = {
             "sequence_output": sequence_BSH,
             "pooled_output": first_BH if self.pooler is None else self.pooler(first_BH),
@@ -136,12 +143,15 @@ class Encoder(keras.Model):
             raise ValueError(
                 f"`token_ids` must have the shape [batch, length]. Received: {token_ids.shape}"
             )
+        for key in _LIKE_TOKEN_IDS:
+            if batch.get(key) is not None:
+                _check_shape(key, batch[key], token_ids.shape, "that of `token_ids`")
+        if "cls_positions" in batch:
+            wanted = [token_ids.shape[0], None]
+            _check_shape("cls_positions", batch["cls_positions"], wanted, "[batch, examples]")
         length = token_ids.shape[1]
-        if (
-            length is not None
-            and length > self.config.max_positions
-            and "position_ids" not in batch
-        ):
+        counts_anew = "position_ids" in batch or "row_ids" in batch
+        if length is not None and length > self.config.max_positions and not counts_anew:
             raise ValueError(
                 f"A row holds at most max_positions={self.config.max_positions} tokens. "
                 f"Received rows of {length}; truncate them or take a model with more positions."
@@ -149,10 +159,19 @@ class Encoder(keras.Model):
         return token_ids, self.padding_mask(batch)
 
     def padding_mask(self, batch):
-        """Returns the batch's `padding_mask`, or one that is 0 at the padding id; int32."""
-        if batch.get("padding_mask") is None:
-            return tf.cast(batch["token_ids"] != self.config.pad_token_id, tf.int32)
-        return tf.cast(batch["padding_mask"], tf.int32)
+        """Returns the batch's `padding_mask`, int32.
+
+        Without one, padding is where `row_ids` are 0, or else where the padding id stands.
+        """
+        if batch.get("padding_mask") is not None:
+            return tf.cast(batch["padding_mask"], tf.int32)
+        if "row_ids" in batch:
+            return tf.cast(tf.not_equal(batch["row_ids"], 0), tf.int32)
+        return tf.cast(batch["token_ids"] != self.config.pad_token_id, tf.int32)
+
+    @staticmethod
+    def _row_ids(batch):
+        return tf.cast(batch["row_ids"], tf.int32) if "row_ids" in batch else None
 
     def _position_ids(self, batch, layout):
         """Rows of the position table, [batch, length].
@@ -164,7 +183,9 @@ class Encoder(keras.Model):
         if "position_ids" in batch:
             return batch["position_ids"] + offset if offset else batch["position_ids"]
         columns = tf.range(offset, layout.length + offset) if offset else tf.range(layout.length)
-        return tf.broadcast_to(columns[None, :], [layout.batch_size, layout.length])
+        columns = tf.broadcast_to(columns[None, :], [layout.batch_size, layout.length])
+        row_ids = self._row_ids(batch)
+        return columns if row_ids is None else columns - _run_starts(row_ids)
 
     def _segment_stream(self, batch, layout):
         # With one segment there is nothing to choose, and tokenizers of such families may number
@@ -193,3 +214,21 @@ class Encoder(keras.Model):
             dtype=keras.dtype_policies.deserialize(config["dtype"]),
             name=config["name"],
         )
+
+
+def _check_shape(key, value, wanted, what):
+    if not tf.TensorShape(value.shape).is_compatible_with(wanted):
+        raise ValueError(
+            f"`{key}` must have the shape {what}, {tf.TensorShape(wanted)}. Received: {value.shape}"
+        )
+
+
+def _run_starts(row_ids):
+    """int32 [batch, length]: the column in which the run of equal row_ids began."""
+    batch_size, length = tf.unstack(tf.shape(row_ids))
+    changes = tf.cast(row_ids[:, 1:] != row_ids[:, :-1], tf.int32)
+    runs = tf.cumsum(tf.pad(changes, [[0, 0], [1, 0]]), axis=1)
+    runs += tf.range(batch_size)[:, None] * length
+    columns = tf.broadcast_to(tf.range(length)[None, :], [batch_size, length])
+    firsts = tf.math.unsorted_segment_min(columns, runs, batch_size * length)
+    return tf.gather(firsts, runs)

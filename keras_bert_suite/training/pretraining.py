@@ -90,6 +90,9 @@ def pretrain(
         f"{settings.num_steps:,} steps of {settings.global_batch_size:,} rows; {weights:,} weights "
         f"learn; {len(source.files)} files of records"
     )
+    if settings.packing:
+        share, examples = source.real_token_shares()
+        say(f"packing: {examples:.1f} examples a row, {share:.1%} of its tokens are real")
     result = trainer.run()
     if result.step < settings.num_steps:
         return PretrainingOutcome(_interrupted_line(settings, result), None, result.exit_status)

@@ -52,6 +52,19 @@ class PretrainingSettings(ClusterSettings):
         help="Factors of the objectives' losses in their sum, such as mlm=1,sbo=0.5; one that is "
         "not named has 1.",
     )
+    rows: str | None = setting(
+        None,
+        help="segment_pairs, doc_sentences (whole sentences of one document) or full_sentences "
+        "(across documents); by default pairs for nsp and sop, else doc_sentences.",
+    )
+    packing: bool = setting(
+        False,
+        help="Fill each row with several short examples that do not see each other; "
+        "--global_batch_size then counts filled rows.",
+    )
+    max_examples_per_row: int | None = setting(
+        None, help="For --packing: examples of a row; by default an eighth of --sequence_length."
+    )
     mask_fraction: float = setting(0.15, help="Share of a row's tokens to predict.")
     mask_token_share: float = setting(
         0.8, help="Probability that a token to predict becomes [MASK]."
@@ -146,6 +159,11 @@ class PretrainingSettings(ClusterSettings):
         for name in ("global_batch_size", "num_steps", "micro_batches", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
+        if self.max_examples_per_row is not None and not self.packing:
+            raise ValueError(
+                "max_examples_per_row belongs to --packing. Received: "
+                f"max_examples_per_row={self.max_examples_per_row} without packing."
+            )
         if self.tokenizer is None and self.init_from is None:
             raise ValueError("--tokenizer is required without --init_from.")
         if self.encoder is not None and self.init_from is not None:

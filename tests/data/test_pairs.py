@@ -5,7 +5,7 @@ import pytest
 from token_corpora import VOCABULARY, random_documents, write_shards
 
 from keras_bert_suite.data import pairs
-from keras_bert_suite.data.pairs import next_sentence_pairs, single_segments
+from keras_bert_suite.data.pairs import segment_pairs
 from keras_bert_suite.data.records import read_shards
 
 
@@ -24,11 +24,11 @@ def test_true_pairs_follow_and_random_pairs_are_from_another_document(tmp_path):
     # Every document in two records of the same identity.
     documents = [d for d in random_documents(100) for _ in range(2)]
     records = _records(tmp_path, documents)
-    plan = next_sentence_pairs(records, sequence_length=256, seed=1, short_fraction=0.1)
+    plan = segment_pairs(records, sequence_length=256, seed=1, short_fraction=0.1)
     starts, capacity = set(records.sentence_starts.tolist()), 253
     assert len(plan) > 150
     for a, a_end, b, b_end, label in zip(
-        plan.a_starts, plan.a_ends, plan.b_starts, plan.b_ends, plan.labels, strict=True
+        plan.a_starts, plan.a_ends, plan.b_starts, plan.b_ends, plan.labels["nsp"], strict=True
     ):
         assert a < a_end and b < b_end and a_end - a + b_end - b <= capacity
         own, other = _document_of(records, a), _document_of(records, b)
@@ -44,11 +44,11 @@ def test_true_pairs_follow_and_random_pairs_are_from_another_document(tmp_path):
 def test_every_sentence_is_used_once_beside_its_random_uses(tmp_path):
     # Sentences of at most 6 tokens never fill a row beyond its capacity of 29 by two segments.
     records = _records(tmp_path, random_documents(80, sentences=(1, 30), tokens=(1, 6)))
-    plan = next_sentence_pairs(records, sequence_length=64, seed=2, short_fraction=0.0)
+    plan = segment_pairs(records, sequence_length=64, seed=2, short_fraction=0.0)
     used = np.zeros(len(records.tokens), int)
     lost = 0
     for a, a_end, b, b_end, label in zip(
-        plan.a_starts, plan.a_ends, plan.b_starts, plan.b_ends, plan.labels, strict=True
+        plan.a_starts, plan.a_ends, plan.b_starts, plan.b_ends, plan.labels["nsp"], strict=True
     ):
         used[a:a_end] += 1
         if not label:
@@ -63,44 +63,46 @@ def test_every_sentence_is_used_once_beside_its_random_uses(tmp_path):
 def test_random_pairs_are_one_half(tmp_path, sentences):
     # With 1 to 12 sentences many documents end in a single one, which forces a random pair.
     records = _records(tmp_path, random_documents(2000, sentences=sentences))
-    plan = next_sentence_pairs(records, sequence_length=64, seed=3, short_fraction=0.1)
+    plan = segment_pairs(records, sequence_length=64, seed=3, short_fraction=0.1)
     # More than 4,000 pairs: standard deviation below 0.8 points.
     assert len(plan) > 4000
-    assert abs(plan.random_next_share - 0.5) < 0.02
+    assert abs(plan.label_share("nsp") - 0.5) < 0.02
 
 
 def test_short_rows_are_one_in_ten(tmp_path):
     records = _records(tmp_path, random_documents(60, sentences=(600, 600), tokens=(1, 5)))
-    plan = next_sentence_pairs(records, sequence_length=64, seed=4, short_fraction=0.1)
+    plan = segment_pairs(records, sequence_length=64, seed=4, short_fraction=0.1)
     lengths = plan.a_ends - plan.a_starts + plan.b_ends - plan.b_starts
     # More than 2,000 rows. A target of 2..61 is uniform: 7 in 10 of the short tenth are below 45,
     # and a few rows end with their document (about one in 30).
     assert len(plan) > 2000
     assert 0.055 < np.mean(lengths < 45) < 0.12
-    full = next_sentence_pairs(records, sequence_length=64, seed=4, short_fraction=0.0)
+    full = segment_pairs(records, sequence_length=64, seed=4, short_fraction=0.0)
     lengths = full.a_ends - full.a_starts + full.b_ends - full.b_starts
     assert np.mean(lengths < 45) < 0.04
 
 
 def test_two_documents_of_one_sentence_are_paired_with_each_other(tmp_path):
     records = _records(tmp_path, [(1, [[5, 6]]), (2, [[7, 8, 9]])])
-    plan = next_sentence_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
+    plan = segment_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
     assert plan.a_starts.tolist() == [0, 2] and plan.a_ends.tolist() == [2, 5]
     assert plan.b_starts.tolist() == [2, 0] and plan.b_ends.tolist() == [5, 2]
-    assert plan.labels.tolist() == [1, 1]
+    assert plan.labels["nsp"].tolist() == [1, 1]
 
 
 def test_one_other_document_among_many_records_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(pairs, "_MAX_DRAWS", 2)
     records = _records(tmp_path, [(1, [[5, 6]])] * 200 + [(2, [[7]])])
-    plan = next_sentence_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
+    plan = segment_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
     assert plan.b_starts[:200].tolist() == [400] * 200
 
 
 def test_one_document_alone_cannot_make_pairs(tmp_path):
     records = _records(tmp_path, [(1, [[5, 6], [7]]), (1, [[8]])])
-    with pytest.raises(ValueError, match="at least two different documents.*--objectives=mlm"):
-        next_sentence_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
+    with pytest.raises(
+        ValueError, match="at least two different documents.*without the objective nsp"
+    ):
+        segment_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
 
 
 def test_truncation_takes_from_the_longer_side_at_both_ends():
@@ -133,21 +135,51 @@ def test_truncation_takes_from_the_longer_side_at_both_ends():
         assert fronts >= {2, 3, 4, 5} if capacity == 6 else fronts == {0}
 
 
-def test_single_segments_by_hand(tmp_path):
-    # Rows hold 6 text tokens. Document 1: sentences of 3, 3, 2 | 5 ; document 2: one of 14.
-    sentences = [[[5] * n for n in (3, 3, 2, 5)], [[6] * 14]]
-    records = _records(tmp_path, list(enumerate(sentences)))
-    plan = single_segments(records, sequence_length=8, seed=0, short_fraction=0.0)
-    expected = [(0, 6), (6, 8), (8, 13), (13, 19), (19, 25), (25, 27)]
-    assert list(zip(plan.a_starts.tolist(), plan.a_ends.tolist(), strict=True)) == expected
-    assert (plan.b_starts == plan.b_ends).all() and plan.labels is None
-    assert plan.random_next_share == 0.0
+def test_sentence_order_is_swapped_in_one_half(tmp_path):
+    records = _records(tmp_path, random_documents(400, sentences=(1, 30)))
+    plan = segment_pairs(
+        records, sequence_length=96, seed=3, short_fraction=0.2, objectives=("mlm", "sop")
+    )
+    starts = set(records.sentence_starts.tolist())
+    lone = 0
+    for a, a_end, b, b_end, label in zip(
+        plan.a_starts, plan.a_ends, plan.b_starts, plan.b_ends, plan.labels["sop"], strict=True
+    ):
+        if b == b_end:  # one sentence, which cannot be cut
+            assert label == -1 and a_end in starts
+            lone += 1
+            continue
+        first, first_end, second, second_end = (
+            (b, b_end, a, a_end) if label else (a, a_end, b, b_end)
+        )
+        assert _document_of(records, first) == _document_of(records, second_end - 1)
+        assert first < first_end <= second < second_end
+        if a_end - a + b_end - b < 93:  # nothing was truncated
+            assert first_end == second and {first, second, second_end} <= starts
+    # More than 700 pairs: standard deviation 1.9 points.
+    assert lone > 10 and len(plan) - lone > 700
+    assert abs(plan.label_share("sop") - 0.5) < 0.06
+    assert list(plan.labels) == ["sop"]
 
 
-def test_single_segments_lose_nothing_and_cut_no_sentence_that_fits(tmp_path):
-    records = _records(tmp_path, random_documents(100))
-    plan = single_segments(records, sequence_length=32, seed=5, short_fraction=0.5)
-    assert plan.a_starts[0] == 0 and plan.a_ends[-1] == len(records.tokens)
-    np.testing.assert_array_equal(plan.a_ends[:-1], plan.a_starts[1:])
-    assert (plan.a_ends - plan.a_starts).max() <= 30
-    assert np.isin(plan.a_starts, records.sentence_starts).all()
+def test_with_both_objectives_every_pair_asks_one(tmp_path):
+    records = _records(tmp_path, random_documents(1000, sentences=(1, 20)))
+    plan = segment_pairs(
+        records, sequence_length=64, seed=3, short_fraction=0.1, objectives=("mlm", "nsp", "sop")
+    )
+    nsp, sop = plan.labels["nsp"], plan.labels["sop"]
+    assert ((nsp == -1) != (sop == -1)).all()
+    # More than 2,500 pairs; those that cannot be cut are asked for the next sentence.
+    assert 0.40 < np.mean(sop >= 0) < 0.5
+    assert abs(plan.label_share("sop") - 0.5) < 0.05
+    assert abs(plan.label_share("nsp") - 0.5) < 0.05
+
+
+def test_without_an_objective_of_pairs_the_second_segment_follows(tmp_path):
+    # One document is enough.
+    records = _records(tmp_path, [(1, [[5, 6], [7], [8, 9]])])
+    plan = segment_pairs(
+        records, sequence_length=16, seed=0, short_fraction=0.0, objectives=("mlm",)
+    )
+    assert plan.a_ends.tolist() == plan.b_starts.tolist() and plan.b_ends.tolist() == [5]
+    assert not plan.labels

@@ -149,7 +149,26 @@ def test_objective_mlm_gives_single_segments(make):
     assert ((batch["token_ids"] == SEP).sum(1) == 1).all()
 
 
-@pytest.mark.parametrize("objectives", [("mlm",), ("mlm", "nsp")])
+def test_sentence_order_brings_labels_and_weights(make):
+    batches = _take(make(objectives=("mlm", "nsp", "sop")).batches(0), 10)
+    nsp, sop = (
+        np.concatenate([batch[f"{name}_weights"] for batch in batches])
+        for name in ("next_sentence", "sentence_order")
+    )
+    assert set(nsp + sop) == {1.0} and 20 < nsp.sum() < 100
+    shares = make(objectives=("mlm", "nsp", "sop")).label_shares()
+    assert shares.keys() == {"nsp", "sop"} and 0.3 < shares["sop"] < 0.7
+
+
+def test_full_sentences_have_separators_that_are_not_masked(make):
+    batches = _take(make(objectives=("mlm",), rows="full_sentences").batches(0), 10)
+    assert any(((batch["token_ids"] == SEP).sum(1) > 1).any() for batch in batches)
+    for batch in batches:
+        ids = batch["prediction_ids"][batch["prediction_weights"] > 0]
+        assert not np.isin(ids, [PAD, CLS, SEP]).any() and not batch["segment_ids"].any()
+
+
+@pytest.mark.parametrize("objectives", [("mlm",), ("mlm", "nsp"), ("mlm", "nsp", "sop")])
 def test_a_resumed_source_gives_the_same_batches_from_any_step(make, objectives):
     # About 180 examples an epoch, 15 steps: 40 steps cross two epochs and many groups.
     uninterrupted = make(objectives=objectives)
@@ -242,9 +261,9 @@ def test_default_number_of_predictions(make):
     [
         ({"sequence_length": 7}, "sequence_length must be at least 8. Received: 7"),
         ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
-        ({"objectives": ("mlm", "sop")}, "objectives must be mlm or mlm,nsp, .* 'mlm,sop'"),
-        ({"objectives": ()}, "objectives must be mlm or mlm,nsp, each also with sbo. Received: ''"),
         ({"objectives": ("mlm", "sbo")}, "sbo needs masking=span.* Received: masking=token"),
+        ({"objectives": ("nsp",)}, "objectives must be mlm and any of.*Received: 'nsp'"),
+        ({"rows": "full_sentences"}, "nsp need rows=segment_pairs. Received: rows=full_sentences"),
         ({"masking": "n-gram"}, "masking must be one of token, whole_word, span. Received: 'n-gr"),
         ({"masking_passes": 0}, "masking_passes must be at least 1. Received: 0"),
         ({"short_sequence_fraction": 2.0}, r"short_sequence_fraction must be in \[0, 1\]"),

@@ -7,12 +7,12 @@ import pytest
 from token_corpora import VOCABULARY, random_documents, write_shards
 
 from keras_bert_suite.data.documents import expand_files
-from keras_bert_suite.data.pairs import single_segments
 from keras_bert_suite.data.shard_groups import Position, ShardGroups
+from keras_bert_suite.data.single_segments import doc_sentences
 
 
 def _plan(records, seed):
-    return single_segments(records, sequence_length=32, seed=seed, short_fraction=0.1)
+    return doc_sentences(records, sequence_length=32, seed=seed, short_fraction=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -133,7 +134,6 @@ def test_a_directory_of_something_else_is_not_written_over(corpus, tmp_path):
             "must be one of tiny, mini, small, medium, base, large, .*Received: 'huge'",
         ),
         ({"masking": "words"}, "masking must be one of token, whole_word, span. Received: 'words'"),
-        ({"objectives": ("mlm", "sop")}, "objectives must be mlm or mlm,nsp. Received: 'mlm,sop'"),
         ({"precision": "int8"}, "precision must be one of float32, bfloat16, float16"),
         ({"strategy": "magic"}, "strategy must be one of one_device"),
         ({"warmup_steps": 40}, r"warmup_steps must be in \[0, num_steps\)"),
@@ -193,3 +193,26 @@ def test_refuses_an_encoder_for_another_vocabulary(corpus, tmp_path):
     path.write_text(json.dumps({**tiny_corpus.ENCODER, "vocab_size": 30522}))
     with pytest.raises(ValueError, match="vocab_size must be the tokenizer's, 65. Received: 30522"):
         pretrain(settings(corpus, encoder=str(path), output_dir=str(tmp_path / "o")))
+
+
+def test_packed_rows_of_next_sentences_and_sentence_order(corpus, tmp_path):
+    lines = []
+    outcome = pretrain(
+        settings(
+            corpus,
+            output_dir=str(tmp_path),
+            objectives=("mlm", "nsp", "sop"),
+            packing=True,
+            short_sequence_fraction=0.9,
+            num_steps=6,
+        ),
+        say=lines.append,
+    )
+    (line,) = [line for line in lines if line.startswith("packing: ")]
+    examples, share = re.fullmatch(
+        r"packing: (\d\.\d) examples a row, (\d\d\.\d)% of its tokens are real", line
+    ).groups()
+    assert float(examples) > 1.2 and float(share) > 85
+    assert outcome.metrics["padding_share"] < 0.15
+    assert {"nsp_accuracy", "sop_accuracy", "sop_loss"} <= outcome.metrics.keys()
+    assert set(load_model(tmp_path).heads) == {"mlm", "nsp", "sop"}

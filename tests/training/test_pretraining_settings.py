@@ -59,6 +59,7 @@ def test_the_tokenizer_comes_with_the_model_to_start_from():
         ({"num_replicas": 2}, "num_replicas belongs to --strategy=mirrored alone"),
         ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
         ({"num_steps": 0}, "num_steps must be at least 1"),
+        ({"max_examples_per_row": 4}, "max_examples_per_row belongs to --packing. Received"),
         ({"micro_batches": 0}, "micro_batches must be at least 1"),
         ({"eval_batch_size": 0}, "eval_batch_size must be at least 1"),
         ({"masking": "n-gram"}, "masking must be one of token, whole_word, span"),

@@ -51,13 +51,16 @@ class Head(keras.layers.Layer):
 
 
 def example_weights(batch, labels):
-    """Returns float32 [batch]: the batch's `example_weights`, or ones.
+    """Returns float32 of the labels' shape: the batch's `example_weights`, or ones.
 
-    Weight 0 marks a row that only completes a batch.
+    Weight 0 marks a row that only completes a batch. Where packed rows have labels [batch,
+    examples], weights [batch] count for all examples of a row.
     """
+    weights = tf.ones(tf.shape(labels), tf.float32)
     if "example_weights" in batch:
-        return tf.cast(batch["example_weights"], tf.float32)
-    return tf.ones(tf.shape(labels), tf.float32)
+        given = tf.cast(batch["example_weights"], tf.float32)
+        weights *= given[:, None] if len(given.shape) < len(labels.shape) else given
+    return weights
 
 
 def token_weights(batch, *, targets, weights=None):

@@ -12,7 +12,8 @@ class NextSentenceHead(RowClassifier):
     """Tells from the pooled output whether the second segment follows the first.
 
     "nsp_logits" [batch, 2]: column 0 = it follows, column 1 = it is random, as in Google's
-    checkpoints. The targets are `next_sentence_labels`, int32 [batch].
+    checkpoints. The targets are `next_sentence_labels`, int32 [batch], optionally with
+    `next_sentence_weights`, float32 [batch]; in packed rows [batch, examples].
 
     Args:
       hidden_size: width of the pooled output.
@@ -26,6 +27,7 @@ class NextSentenceHead(RowClassifier):
     terms = ("nsp",)
     metric_names = ("nsp_accuracy",)
     target_key = "next_sentence_labels"
+    weights_key = "next_sentence_weights"
     output_key = "nsp_logits"
 
     def __init__(self, *, hidden_size, initializer_range=0.02, name="next_sentence", **kwargs):

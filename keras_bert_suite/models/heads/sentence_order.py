@@ -12,7 +12,8 @@ class SentenceOrderHead(RowClassifier):
     """Tells from the pooled output whether two consecutive segments stand in their order.
 
     "sop_logits" [batch, 2]: column 0 = in order, column 1 = swapped. The targets are
-    `sentence_order_labels`, int32 [batch].
+    `sentence_order_labels`, int32 [batch], optionally with `sentence_order_weights`, float32
+    [batch]; in packed rows [batch, examples].
 
     Args:
       hidden_size: width of the pooled output.
@@ -26,6 +27,7 @@ class SentenceOrderHead(RowClassifier):
     terms = ("sop",)
     metric_names = ("sop_accuracy",)
     target_key = "sentence_order_labels"
+    weights_key = "sentence_order_weights"
     output_key = "sop_logits"
 
     def __init__(
