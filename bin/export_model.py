@@ -15,6 +15,7 @@ from __future__ import annotations
 from absl import flags
 
 from keras_bert_suite import cli
+from keras_bert_suite.tasks.task import Task
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Model directory to read.", required=True)
 _EXPORT_DIR = flags.DEFINE_string(
@@ -27,6 +28,14 @@ _PRECISION = flags.DEFINE_enum(
     ["float32", "bfloat16"],
     "bfloat16 halves size and, on hardware that has it, time; answers differ in the second digit.",
 )
+_TASK = flags.DEFINE_enum(
+    "task",
+    None,
+    [*Task.alternatives()],
+    "What to serve (default: what the model was fine-tuned for). fill_mask needs a masked-LM "
+    "head, embedding and token_vectors any model.",
+)
+_TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
 
 def main(argv: list[str]) -> None:
@@ -38,6 +47,8 @@ def main(argv: list[str]) -> None:
         _EXPORT_DIR.value,
         version=_VERSION.value,
         precision=_PRECISION.value,
+        task=_TASK.value,
+        options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
     )
     print(
         f"Wrote {result.path} with the signatures {', '.join(result.signatures)}; its answers "

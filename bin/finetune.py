@@ -28,7 +28,8 @@ from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.training.finetune_settings import FinetuneSettings, RunSettings
 from keras_bert_suite.tuning.method import TuningMethod
 
-_TASK = flags.DEFINE_enum("task", "classification", [*Task.alternatives()], "What to learn.")
+_TASKS = [name for name in Task.alternatives() if Task.named(name).learns]
+_TASK = flags.DEFINE_enum("task", "classification", _TASKS, "What to learn.")
 _TASK_OPTIONS = Task.define_flags()
 _TUNING = flags.DEFINE_enum("tuning", "full", [*TuningMethod.alternatives()], "What of it learns.")
 _TUNING_OPTIONS = TuningMethod.define_flags()

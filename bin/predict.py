@@ -3,6 +3,8 @@
 
     bin/predict.py --model_dir=tuned/ --input=questions.jsonl --output=answers.jsonl
     echo '{"text": "Where is my card?"}' | bin/predict.py --model_dir=tuned/
+    echo '{"text": "Paris is the [MASK] of France."}' | bin/predict.py --model_dir=bert/ \\
+        --task=fill_mask
 
 Each line in is an object with the fields the model learnt from (`text`, or `text_a` and `text_b`,
 or the training file's own column names). Each line out is the same object with a "prediction" (an
@@ -38,6 +40,13 @@ _SEQUENCE_LENGTH = flags.DEFINE_integer(
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
 )
+_TASK = flags.DEFINE_enum(
+    "task",
+    None,
+    [*Task.alternatives()],
+    "What to answer (default: what the model was fine-tuned for). fill_mask needs a masked-LM "
+    "head, embedding and token_vectors any model.",
+)
 _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
 
@@ -47,6 +56,7 @@ def main(argv):
 
     predictor = Predictor.load(
         _MODEL_DIR.value,
+        task=_TASK.value,
         options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
         sequence_length=_SEQUENCE_LENGTH.value,
         precision=_PRECISION.value,

@@ -115,7 +115,8 @@ class DirectoryHeads:
         return ""
 
     def _make(self, kind: str) -> Head:
-        name = self._source.table.heads[kind][-1].theirs[0]  # the bias of the logits
+        rules = self._source.table.heads[kind]
+        name = rules[-1].theirs[0] if rules else ""  # the bias of the logits
         shape = self._source.shape(name) if name in self._source.names else ()
         return huggingface_config.make_head(
             kind,

@@ -16,6 +16,7 @@ from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.families import family_of
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.head import Head
+from keras_bert_suite.models.heads.layer_vectors import EmbeddingHead, TokenVectorsHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
@@ -39,6 +40,8 @@ _HEADS: dict[str, type[Head]] = {
         TokenLabelingHead,
         SpanQuestionHead,
         SpanClassificationHead,
+        EmbeddingHead,
+        TokenVectorsHead,
     )
 }
 _LABELLED = ("classification", "labeling")  # heads whose classes `id2label` names

@@ -23,4 +23,7 @@ OWN_HEADS = {
         *norm("span.norm", "span_classifier.norm"),
         *dense("span.classifier", "span_classifier.output"),
     ),
+    # Heads without weights.
+    "embedding": (),
+    "token_vectors": (),
 }

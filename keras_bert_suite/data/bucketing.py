@@ -21,11 +21,14 @@ class RaggedFeatures:
     Attributes:
       tokens: batch key -> int32 [tokens of all rows]: one value a token, row after row.
       lengths: int32 [rows], the tokens of each row, at least 1.
-      rows: batch key -> array [rows, ...]: one value a row (label ids, for instance).
+      rows: batch key -> array [rows, ...]: one value a row (label ids, for instance);
+        "example_weights", float32, where rows do not count alike.
       pad_values: batch key of `tokens` -> value in the padding, 0 where it is not named.
       num_truncated: rows that were cut to the longest length allowed.
       example_index: int32 [rows], ascending: the example that each row is a part of, where long
         examples become several rows; None where row i is example i.
+      keep_together: whether the rows of an example are learnt in one batch, which then has
+        "group_ids", int32 [rows], 0, 0, ..., 1, 1, ...: the example of each row in the batch.
 
     Raises:
       ValueError: no rows, a row without tokens, or arrays whose sizes do not agree.
@@ -37,6 +40,7 @@ class RaggedFeatures:
     pad_values: Mapping[str, int] = dataclasses.field(default_factory=dict)
     num_truncated: int = 0
     example_index: np.ndarray | None = None
+    keep_together: bool = False
 
     def __post_init__(self):
         if not len(self.lengths) or self.lengths.min() < 1:
@@ -60,6 +64,19 @@ class RaggedFeatures:
     def starts(self) -> np.ndarray:
         """int64 [rows]: where each row begins in the arrays of `tokens`."""
         return np.cumsum(self.lengths, dtype=np.int64) - self.lengths
+
+    @functools.cached_property
+    def units(self) -> np.ndarray:
+        """int64 [units + 1]: where the rows begin that are learnt together; the last is the end."""
+        if not self.keep_together or self.example_index is None:
+            return np.arange(len(self) + 1)
+        begins = np.flatnonzero(np.diff(self.example_index, prepend=-1))
+        return np.append(begins, len(self))
+
+    @functools.cached_property
+    def unit_lengths(self) -> np.ndarray:
+        """int32 [units]: the tokens of the longest row of each."""
+        return np.maximum.reduceat(self.lengths, self.units[:-1])
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -143,7 +160,7 @@ class BucketedSource:
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in which each row comes once."""
-        return -(-len(self.features) // self.global_batch_size)
+        return -(-len(self.features.unit_lengths) // self.global_batch_size)
 
     def state(self, step: int) -> dict[str, Any]:
         """The position of `step`; the fingerprint tells another training file."""
@@ -183,15 +200,18 @@ class BucketedSource:
                     part = slice(replica * size, (replica + 1) * size)
                     yield self._replica_batch(indices[part], weights[part])
 
-        signature = _signature(self.features, rows=size)
-        signature["example_weights"] = tf.TensorSpec([size], tf.float32)
+        together = self.features.keep_together
+        signature = _signature(self.features, rows=None if together else size)
+        signature["example_weights"] = tf.TensorSpec([None if together else size], tf.float32)
+        if together:
+            signature["group_ids"] = tf.TensorSpec([None], tf.int32)
         dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
         return dataset.prefetch(2 * replicas_per_pipeline)
 
     def epoch_plan(self, epoch: int) -> np.ndarray:
         """The rows of each step of an epoch: int64 [steps, global batch], -1 where rows run out."""
         rng = np.random.default_rng([self.seed, epoch])
-        order, size = rng.permutation(len(self.features)), self.global_batch_size
+        order, size = rng.permutation(len(self.features.unit_lengths)), self.global_batch_size
         full = len(order) // size * size
         window = self.window_batches * size
         windows = [
@@ -208,7 +228,7 @@ class BucketedSource:
         return plan
 
     def _sorted(self, indices: np.ndarray) -> np.ndarray:
-        return indices[np.argsort(self.features.lengths[indices], kind="stable")]
+        return indices[np.argsort(self.features.unit_lengths[indices], kind="stable")]
 
     def _steps(self, step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The rows of each step from `step` on and their weights."""
@@ -220,11 +240,22 @@ class BucketedSource:
             epoch, offset = epoch + 1, 0
 
     def _replica_batch(self, indices: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+        groups: dict[str, np.ndarray] = {}
+        if self.features.keep_together:
+            indices, groups = self._rows_of_units(indices)
+            weights = weights[groups["group_ids"]]
         length = None
         if self.padded_lengths is not None:
             longest = self.features.lengths[indices].max()
             length = min(allowed for allowed in self.padded_lengths if allowed >= longest)
-        return self.features.batch(indices, length=length) | {"example_weights": weights}
+        batch = self.features.batch(indices, length=length) | groups
+        return batch | {"example_weights": weights * batch.get("example_weights", np.float32(1))}
+
+    def _rows_of_units(self, units: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        begins, ends = self.features.units[units], self.features.units[units + 1]
+        rows = [np.arange(begin, end) for begin, end in zip(begins, ends, strict=True)]
+        groups = np.repeat(np.arange(len(units)), ends - begins).astype(np.int32)
+        return np.concatenate(rows), {"group_ids": groups}
 
 
 def evaluation_batches(

@@ -41,7 +41,8 @@ class BertModel(ExactModel):
           batch: dict of int32 tensors; see Encoder and the heads.
           training: bool; True applies dropout.
         """
-        encoded = dict(self.encoder(batch, training=training))
+        all_layers = any(head.uses_all_layers for head in self.heads.values())
+        encoded = dict(self.encoder(batch, training=training, return_all_hidden_states=all_layers))
         encoded["token_embedding_table"] = tf.convert_to_tensor(
             self.encoder.embeddings.token_embeddings.embeddings.value
         )

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_bert_suite
 from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
+from keras_bert_suite.checkpoints.task_model import load_task_model
 from keras_bert_suite.files import atomic_directory
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.serving import artifact_check, warmup
@@ -75,6 +76,8 @@ def export_model(
     *,
     version: int | None = None,
     precision: str = "float32",
+    task: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> ExportResult:
     """Writes a version directory with a SavedModel, warm-up records and serving.json.
 
@@ -85,6 +88,8 @@ def export_model(
       model_dir: a model directory.
       export_dir: the base path; other versions in it are left alone.
       version: the number; None takes the highest there plus 1.
+      task: another task than that of the fine-tuning, see `load_task_model`.
+      options: of the task, told anew.
       precision: "float32", or "bfloat16": weights stored and used in 16 bits, outputs in float32.
 
     Raises:
@@ -97,7 +102,7 @@ def export_model(
             f"precision must be one of {', '.join(TOLERANCES)}. Received: {precision!r}"
         )
     version = _version(Path(export_dir), version)
-    source = _load(Path(model_dir), precision)
+    source = _load(Path(model_dir), precision, task, options)
     target = Path(export_dir) / str(version)
     with atomic_directory(target, replace=False) as folder, tensorflow_os_errors(target):
         signatures = _write_saved_model(source, folder)
@@ -131,10 +136,15 @@ def _version(export_dir: Path, version: int | None) -> int:
     return version
 
 
-def _load(model_dir: Path, precision: str) -> _Source:
+def _load(
+    model_dir: Path, precision: str, name: str | None, options: Mapping[str, Any] | None
+) -> _Source:
     own = read_config(model_dir).get("keras_bert_suite", {})
-    model = load_model(model_dir, dtype=precision)
-    task: Task | None = Task.from_config(own["task"]) if "task" in own else None
+    task: Task | None = None
+    if name or "task" in own:
+        model, task, _ = load_task_model(model_dir, task=name, options=options, dtype=precision)
+    else:
+        model = load_model(model_dir, dtype=precision)
     max_positions = model.encoder.config.max_positions
     max_length = own.get("sequence_length", max_positions)
     if not isinstance(max_length, int) or not 3 < max_length <= max_positions:

@@ -70,7 +70,8 @@ class Signatures:
         max_length: int,
         core: Callable[..., dict[str, tf.Tensor]] | None = None,
     ):
-        self._model, self._tokenizer, self._task = model, tokenizer, task
+        self._model, self._tokenizer = model, tokenizer
+        self._task = task and task.for_tokenizer(tokenizer)
         self._max_length = max_length
         self._labels = task.classes if task else ()
         self._inputs = core_inputs(task)

@@ -35,16 +35,28 @@ class Task(Choice, abc.ABC, Generic[Example]):
     Attributes:
       best_by: the key of `score`'s numbers that chooses the best checkpoint; higher is better.
       default_sequence_length: tokens of the longest row where the user does not tell.
+      learns: whether there is anything to fine-tune and to score.
+      goes_on_with_head: whether fine-tuning begins with the head of the model directory, where it
+        has one, and not with a fresh one.
+      head_is_remade: whether the head has no weights, but options that may be told anew.
     """
 
     what: ClassVar[str] = "task"
     best_by: ClassVar[str]
     default_sequence_length: ClassVar[int] = 128
+    learns: ClassVar[bool] = True
+    goes_on_with_head: ClassVar[bool] = False
+    head_is_remade: ClassVar[bool] = False
 
     @property
     def head_inputs(self) -> tuple[str, ...]:
         """Batch keys, int32 [batch, n] each, that the head reads beside the tokens to answer."""
         return ()
+
+    def for_tokenizer(self, tokenizer: Tokenizer) -> Self:
+        """This task with what it needs of the model's tokenizer to give answers (its words)."""
+        del tokenizer
+        return self
 
     # Files and records -> examples
 

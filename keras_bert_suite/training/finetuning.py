@@ -173,12 +173,14 @@ def _compiled_model(
     """The model to train with its optimizer; call it inside the strategy's scope."""
     keras.utils.set_random_seed(settings.seed)
     policy = policy_name(settings.precision)
-    if settings.from_scratch:
-        encoder = Encoder(config, dtype=policy)
-    else:
-        encoder = load_encoder(settings.init_from, dtype=policy)
     head = task.head(config, dtype=policy)
-    model = settings.tuning.apply(BertModel(encoder, [head], dtype=policy))
+    if settings.from_scratch:
+        model = BertModel(Encoder(config, dtype=policy), [head], dtype=policy)
+    elif task.goes_on_with_head:
+        model = load_model(settings.init_from, heads=[head], dtype=policy)
+    else:
+        model = BertModel(load_encoder(settings.init_from, dtype=policy), [head], dtype=policy)
+    model = settings.tuning.apply(model)
     model.compile(
         optimizer=make_optimizer(
             learning_rate=settings.learning_rate,

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
+from keras_bert_suite.checkpoints.model_directory import load_tokenizer
+from keras_bert_suite.checkpoints.task_model import load_task_model
 from keras_bert_suite.data.bucketing import RaggedFeatures, evaluation_batches
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.tasks.bad_rows import BadRows
@@ -47,6 +48,7 @@ class Predictor:
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
         check_sequence_length(sequence_length, max_positions=model.encoder.config.max_positions)
+        task = task.for_tokenizer(tokenizer)
         self.model, self.task, self.tokenizer = model, task, tokenizer
         self.sequence_length, self.batch_size = sequence_length, batch_size
         self._answers = tf.function(
@@ -58,6 +60,7 @@ class Predictor:
         cls,
         model_dir: str | os.PathLike,
         *,
+        task: str | None = None,
         options: Mapping[str, Any] | None = None,
         sequence_length: int | None = None,
         precision: str = "float32",
@@ -67,26 +70,25 @@ class Predictor:
 
         Args:
           model_dir: the model directory.
+          task: another task than that of the fine-tuning, see `load_task_model`.
           options: of the task, told anew (other columns, for instance); None values are left out.
-          sequence_length: None takes that of the training.
+          sequence_length: None takes that of the training, or the task's own.
           precision: of `training/precision.py`.
           batch_size: rows computed at once.
 
         Raises:
           ValueError: the directory holds no task, or is damaged; an option that does not apply.
         """
-        own = read_config(model_dir).get("keras_bert_suite", {})
-        if "task" not in own:
-            raise ValueError(
-                f"{model_dir} was not fine-tuned for a task: its config.json names none. "
-                f"Run bin/finetune.py --init_from={model_dir} first."
-            )
-        task: Task = Task.from_config(own["task"]).adjusted(options or {})
+        model, loaded, own = load_task_model(
+            model_dir, task=task, options=options, dtype=policy_name(precision)
+        )
+        stored_length = own.get("sequence_length", loaded.default_sequence_length)
         return cls(
-            load_model(model_dir, dtype=policy_name(precision)),
-            task=task,
+            model,
+            task=loaded,
             tokenizer=load_tokenizer(model_dir),
-            sequence_length=sequence_length or own["sequence_length"],
+            sequence_length=sequence_length
+            or min(stored_length, model.encoder.config.max_positions),
             batch_size=batch_size,
         )
 

@@ -187,7 +187,7 @@ def test_a_head_that_config_json_cannot_say(tiny):
 
 def test_a_head_without_a_table(tiny):
     with pytest.raises(
-        ValueError, match="one of mlm, nsp, classification, labeling, qa, sop, sbo, span to.*'own'"
+        ValueError, match="one of mlm, nsp, classification, labeling, qa, sop, sbo, span, .*'own'"
     ):
         huggingface_config.describe(tiny.CONFIG, {"own": object()}, dtype="float32")
 

@@ -21,6 +21,7 @@ class Head(keras.layers.Layer):
     metric_names: tuple[str, ...]  # names of the metrics
     target_key: str  # key of the targets in the batch
     uses_pooler: bool = True  # whether it reads the pooled output
+    uses_all_layers: bool = False  # whether it reads `all_hidden_states`, see Encoder
     # Constructor arguments, JSON values, that a model directory keeps under our own key because
     # Hugging Face has no key for them.
     own_options: tuple[str, ...] = ()

@@ -1,0 +1,64 @@
+"""A model directory as a model that answers one task."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_bert_suite.checkpoints.model_directory import load_model, read_config
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.tasks.task import Task
+
+
+def load_task_model(
+    model_dir: str | os.PathLike,
+    *,
+    task: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+) -> tuple[BertModel, Task, dict[str, Any]]:
+    """The model, the task it answers, and what config.json keeps under "keras_bert_suite".
+
+    Args:
+      model_dir: the model directory.
+      task: a task's name; None takes that of the fine-tuning. Another one needs a head that is
+        there (fill_mask: the masked-LM head) or one without weights (embedding, token_vectors).
+      options: of the task, told anew; None values are left out.
+      dtype: Keras dtype policy.
+
+    Raises:
+      ValueError: no task, an unknown one, an option that does not apply, or no head for it; what
+        `load_model` raises.
+    """
+    own = read_config(model_dir).get("keras_bert_suite", {})
+    stored: Task | None = Task.from_config(own["task"]) if "task" in own else None
+    if task is None and stored is None:
+        raise ValueError(
+            f"{model_dir} was not fine-tuned for a task: its config.json names none. "
+            f"Run bin/finetune.py --init_from={model_dir} first, or give --task=fill_mask, "
+            "embedding or token_vectors, which need none."
+        )
+    if stored is not None and task in (None, stored.name):
+        wanted: Task = stored.adjusted(options or {})
+    else:
+        wanted = Task.from_options(str(task), options or {})
+    model = load_model(model_dir, dtype=dtype)
+    return _with_head(model, wanted, stored, Path(model_dir), dtype=dtype), wanted, own
+
+
+def _with_head(
+    model: BertModel, task: Task, stored: Task | None, path: Path, *, dtype: str | None
+) -> BertModel:
+    if stored is not None and task.name == stored.name and not task.head_is_remade:
+        return model
+    head = task.head(model.encoder.config, dtype=dtype)
+    if head.weights:
+        if head.kind not in model.heads:
+            raise ValueError(
+                f"{path} has no head {head.kind!r}, which the task {task.name!r} needs. It has: "
+                f"{', '.join(model.heads) or 'none'}."
+            )
+        head = model.heads[head.kind]
+    return BertModel(model.encoder, [head], dtype=dtype)
