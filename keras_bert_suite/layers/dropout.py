@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from keras_bert_suite.layers.recomputation import dropout_seed
+
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class Dropout(keras.layers.Layer):
@@ -33,11 +35,15 @@ class Dropout(keras.layers.Layer):
         """Returns a tensor of the inputs' shape and dtype."""
         if not training or self.rate == 0:
             return inputs
+        seed = dropout_seed(self._new_seed)
+        return tf.nn.experimental.stateless_dropout(inputs, rate=self.rate, seed=seed)
+
+    def _new_seed(self):
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             seed = tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
-        return tf.nn.experimental.stateless_dropout(inputs, rate=self.rate, seed=seed)
+        return seed
 
     def compute_output_shape(self, input_shape):
         return input_shape

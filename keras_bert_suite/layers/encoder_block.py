@@ -6,6 +6,7 @@ import keras
 
 from keras_bert_suite.layers.dropout import Dropout
 from keras_bert_suite.layers.feed_forward import FeedForward
+from keras_bert_suite.layers.recomputation import recomputed
 from keras_bert_suite.layers.self_attention import SelfAttention
 
 
@@ -21,6 +22,8 @@ class EncoderBlock(keras.layers.Layer):
       hidden_dropout: probability, before each residual.
       layer_norm_epsilon: added to the variance.
       initializer_range: standard deviation of the kernels' truncated normal.
+      rematerialize: True computes the block again in the backward pass of a training instead of
+        keeping its activations; may be set at any time before a training is traced.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, section 3; google-research/bert modeling.py
       `transformer_model`.
@@ -37,6 +40,7 @@ class EncoderBlock(keras.layers.Layer):
         attention_dropout=0.0,
         layer_norm_epsilon=1e-12,
         initializer_range=0.02,
+        rematerialize=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -48,6 +52,7 @@ class EncoderBlock(keras.layers.Layer):
         self.attention_dropout = attention_dropout
         self.layer_norm_epsilon = layer_norm_epsilon
         self.initializer_range = initializer_range
+        self.rematerialize = rematerialize
 
         shared = {"dtype": self.dtype_policy}
         self.attention = SelfAttention(
@@ -91,6 +96,13 @@ class EncoderBlock(keras.layers.Layer):
         Returns:
           [tokens, hidden_size], in the compute dtype.
         """
+        if self.rematerialize and training:
+            return recomputed(lambda inputs_TH: self._forward(inputs_TH, layout, training))(
+                tokens_TH
+            )
+        return self._forward(tokens_TH, layout, training)
+
+    def _forward(self, tokens_TH, layout, training):
         attended_TH = self.attention(tokens_TH, layout=layout, training=training)
         attended_TH = self.attention_output_dropout(attended_TH, training=training)
         tokens_TH = self.attention_norm(tokens_TH + attended_TH)
@@ -108,4 +120,5 @@ class EncoderBlock(keras.layers.Layer):
             "attention_dropout": self.attention_dropout,
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,
+            "rematerialize": self.rematerialize,
         }

@@ -17,7 +17,6 @@ from keras_bert_suite.checkpoints.model_directory import save_model, write_json
 from keras_bert_suite.data.records import vocabulary_fingerprint
 from keras_bert_suite.evaluation.language_modeling import unigram_entropy
 from keras_bert_suite.settings import compared
-from keras_bert_suite.text.tokenizer import Tokenizer
 from keras_bert_suite.training import pretraining_parts as parts
 from keras_bert_suite.training.checkpoint import settings_difference
 from keras_bert_suite.training.held_out import HeldOut
@@ -78,18 +77,15 @@ def pretrain(
     if finished is not None:
         return finished
     parts.check_sizes(settings, config, num_replicas=strategy.num_replicas_in_sync)
-    source = parts.source_of(settings, tokenizer, files=settings.train_data)
-    held_out = _held_out_batches(settings, tokenizer)
+    source = parts.training_source(settings, tokenizer)
+    held_out = parts.evaluation_batches(settings, tokenizer) if settings.eval_data else None
     keras.utils.set_random_seed(settings.seed)
     with worker_errors(strategy), strategy.scope():
         model = parts.compiled_model(settings, config)
     evaluate = _evaluation_of(model, held_out) if held_out else None
     trainer = _trainer(settings, run_settings, model, source, strategy, evaluate, config)
     weights = sum(math.prod(v.shape) for v in model.trainable_variables)
-    say(
-        f"{settings.num_steps:,} steps of {settings.global_batch_size:,} rows; {weights:,} weights "
-        f"learn; {len(source.files)} files of records"
-    )
+    say(f"{_plan_line(settings)}; {weights:,} weights learn; {len(source.files)} files of records")
     if settings.packing:
         share, examples = source.real_token_shares()
         say(f"packing: {examples:.1f} examples a row, {share:.1%} of its tokens are real")
@@ -115,12 +111,14 @@ def pretrain(
     return PretrainingOutcome(_summary(settings, metrics), metrics)
 
 
-def _held_out_batches(settings: PretrainingSettings, tokenizer: Tokenizer):
-    """The evaluation batches, or None without --eval_data."""
-    if settings.eval_data is None:
-        return None
-    source = parts.source_of(settings, tokenizer, files=settings.eval_data)
-    return source.evaluation_batches(settings.eval_batch_size)
+def _plan_line(settings: PretrainingSettings) -> str:
+    stages = settings.stage_plan
+    if len(stages) == 1:
+        return f"{settings.num_steps:,} steps of {settings.global_batch_size:,} rows"
+    return ", then ".join(
+        f"{stage.num_steps:,} steps of {stage.global_batch_size:,} rows of {stage.sequence_length}"
+        for stage in stages
+    )
 
 
 def _evaluation_of(model, batches) -> Callable[..., dict[str, float]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import tensorflow as tf
+
 from keras_bert_suite.checkpoints.model_directory import (
     load_model,
     load_tokenizer,
@@ -12,6 +14,7 @@ from keras_bert_suite.checkpoints.model_directory import (
 )
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.data.pretraining import PretrainingSource
+from keras_bert_suite.data.staged_source import StagedSource
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
@@ -22,6 +25,7 @@ from keras_bert_suite.text.tokenizer import Tokenizer
 from keras_bert_suite.training.optimizers import make_optimizer
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
+from keras_bert_suite.training.stages import Stage
 
 _HEADS = {
     "mlm": MaskedLMHead,
@@ -78,6 +82,8 @@ def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> Bert
         model = load_model(settings.init_from, dtype=policy, heads=heads)
     else:
         model = BertModel(Encoder(config, dtype=policy), heads, dtype=policy)
+    for block in model.encoder.blocks:
+        block.rematerialize = settings.rematerialize
     optimizer = make_optimizer(
         learning_rate=settings.learning_rate,
         num_steps=settings.num_steps,
@@ -101,16 +107,37 @@ def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> Bert
     return model
 
 
-def source_of(
-    settings: PretrainingSettings, tokenizer: Tokenizer, *, files: str
+def training_source(
+    settings: PretrainingSettings, tokenizer: Tokenizer
+) -> PretrainingSource | StagedSource:
+    """Gives the batches to train on, stage after stage."""
+    stages = settings.stage_plan
+    sources = [
+        _source(settings, tokenizer, settings.train_data, stage, seed=settings.seed + index)
+        for index, stage in enumerate(stages)
+    ]
+    if len(sources) == 1:
+        return sources[0]
+    return StagedSource(sources, num_steps=[stage.num_steps for stage in stages])
+
+
+def evaluation_batches(settings: PretrainingSettings, tokenizer: Tokenizer) -> tf.data.Dataset:
+    """Gives the held-out batches, of the last stage's length."""
+    last = settings.stage_plan[-1]
+    source = _source(settings, tokenizer, settings.eval_data, last, seed=settings.seed)
+    return source.evaluation_batches(settings.eval_batch_size)
+
+
+def _source(
+    settings: PretrainingSettings, tokenizer: Tokenizer, files: str, stage: Stage, *, seed: int
 ) -> PretrainingSource:
-    """Gives the batches of the token records `files`, a glob."""
+    """Gives a stage's batches of the token records `files`, a glob."""
     return PretrainingSource(
         files,
         tokenizer=tokenizer,
-        sequence_length=settings.sequence_length,
-        global_batch_size=settings.global_batch_size,
-        seed=settings.seed,
+        sequence_length=stage.sequence_length,
+        global_batch_size=stage.global_batch_size,
+        seed=seed,
         objectives=settings.objectives,
         rows=settings.rows,
         packing=settings.packing,
@@ -126,17 +153,25 @@ def source_of(
 
 def check_sizes(settings: PretrainingSettings, config: EncoderConfig, *, num_replicas: int) -> None:
     """Raises ValueError for rows longer than the positions, or a batch that cannot be split."""
-    if settings.sequence_length > config.max_positions:
-        raise ValueError(
-            "sequence_length must not exceed the encoder's max_positions. Received: "
-            f"sequence_length={settings.sequence_length}, max_positions={config.max_positions}. "
-            "Remedy: shorter rows, or a config.json with more positions as --encoder."
-        )
     parts = num_replicas * settings.micro_batches
-    if settings.global_batch_size % parts:
+    for stage in settings.stage_plan:
+        if stage.sequence_length > config.max_positions:
+            raise ValueError(
+                "sequence_length must not exceed the encoder's max_positions. Received: "
+                f"sequence_length={stage.sequence_length}, max_positions={config.max_positions}. "
+                "Remedy: shorter rows, or a config.json with more positions as --encoder."
+            )
+        if stage.global_batch_size % parts:
+            fitting = max(1, round(stage.global_batch_size / parts)) * parts
+            raise ValueError(
+                "global_batch_size must divide by replicas * micro_batches. Received: "
+                f"global_batch_size={stage.global_batch_size} for rows of {stage.sequence_length}, "
+                f"{num_replicas} replicas, micro_batches={settings.micro_batches}. Remedy: choose "
+                f"global_batch_size={fitting}, in --stages as {stage.sequence_length}:SHARE:"
+                f"{fitting}."
+            )
+    if len(settings.stage_plan) > 1 and settings.strategy == "tpu":
         raise ValueError(
-            "global_batch_size must divide by replicas * micro_batches. Received: "
-            f"global_batch_size={settings.global_batch_size}, {num_replicas} replicas, "
-            f"micro_batches={settings.micro_batches}. Remedy: choose global_batch_size="
-            f"{max(1, round(settings.global_batch_size / parts)) * parts}."
+            "--stages does not work with --strategy=tpu, which wants one shape for the whole run. "
+            "Remedy: run each length with a command of its own, with --init_from."
         )

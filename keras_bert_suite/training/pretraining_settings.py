@@ -8,9 +8,11 @@ import math
 from keras_bert_suite.data.masking_rules import MaskingRules
 from keras_bert_suite.settings import check_types, setting
 from keras_bert_suite.training.cluster_settings import ClusterSettings
+from keras_bert_suite.training.stages import Stage, parse_stages
 
 # Google's BERT warmed up for 10,000 of its 1,000,000 steps; short runs want a larger share.
 _WARMUP_SHARE, _MOST_WARMUP = 10, 10_000
+_SEQUENCE_LENGTH = 128
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,8 +89,16 @@ class PretrainingSettings(ClusterSettings):
     short_sequence_fraction: float = setting(
         0.1, help="Share of rows planned shorter than --sequence_length."
     )
-    sequence_length: int = setting(128, help="Tokens of the longest row, special ones included.")
+    sequence_length: int = setting(
+        _SEQUENCE_LENGTH, help="Tokens of the longest row, special ones included."
+    )
     global_batch_size: int = setting(256, help="Rows of an optimizer step, over all replicas.")
+    stages: tuple[str, ...] = setting(
+        (),
+        help="Instead of --sequence_length: LENGTH:SHARE of the steps, such as 128:0.9,512:0.1. "
+        "--global_batch_size is of the first; the others have as many tokens a step, or "
+        "LENGTH:SHARE:ROWS. Evaluation is at the last length.",
+    )
     num_steps: int = setting(100_000, help="Optimizer steps of the whole run.")
     learning_rate: float = setting(1e-4, help="Peak learning rate.")
     warmup_steps: int | None = setting(
@@ -110,6 +120,12 @@ class PretrainingSettings(ClusterSettings):
     )
     micro_batches: int = setting(
         1, help="Parts in which a replica computes its batch, to save memory (accumulation)."
+    )
+    rematerialize: bool = setting(
+        False,
+        help="Save memory: compute each layer again in the backward pass instead of keeping its "
+        "activations; the numbers stay.",
+        free=True,
     )
     precision: str = setting("float32", help="float32, bfloat16 or float16 (mixed precision).")
     jit_compile: bool = setting(False, help="Compile forward and backward with XLA.")
@@ -174,11 +190,26 @@ class PretrainingSettings(ClusterSettings):
         if self.eval_every is not None and self.eval_data is None:
             raise ValueError("--eval_every needs --eval_data. Received: no eval_data.")
         self._check_best()
+        if self.stages and self.sequence_length != _SEQUENCE_LENGTH:
+            raise ValueError(
+                "--sequence_length and --stages exclude each other. Received: "
+                f"sequence_length={self.sequence_length}, stages={','.join(self.stages)}."
+            )
+        self.stage_plan  # noqa: B018 - raises
         if self.num_replicas is not None and self.strategy != "mirrored":
             raise ValueError(
                 "num_replicas belongs to --strategy=mirrored alone. Received: "
                 f"num_replicas={self.num_replicas} with strategy={self.strategy!r}."
             )
+
+    @property
+    def stage_plan(self) -> tuple[Stage, ...]:
+        """The stages of the run; without --stages a single one."""
+        if not self.stages:
+            return (Stage(self.sequence_length, self.global_batch_size, self.num_steps),)
+        return parse_stages(
+            self.stages, global_batch_size=self.global_batch_size, num_steps=self.num_steps
+        )
 
     def _check_best(self):
         if self.final_model not in ("last", "best"):

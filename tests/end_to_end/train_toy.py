@@ -1,7 +1,8 @@
 """Trains the toy model in a process of its own: `train_toy.py JSON`. No test itself.
 
 The JSON is a list of runs, each with: strategy, output (an .npz of the final variables), and maybe
-loop ("trainer", "fit" or "dropout"), steps, trainer (arguments of Trainer), model (of tiny_model).
+loop ("trainer", "fit" or "dropout"), steps, trainer (arguments of Trainer), model (of tiny_model,
+or of bag_model with "bag"), poison (of RandomSource).
 """
 
 import functools
@@ -26,8 +27,10 @@ def train(options, strategy):
     from keras_bert_suite.training.step_function import distributed_batches
     from keras_bert_suite.training.trainer import Trainer
 
-    model = toy.tiny_model(strategy, **options.get("model", {}))
-    source = toy.RandomSource()
+    make = toy.bag_model if options.get("bag") else toy.tiny_model
+    model = make(strategy, **options.get("model", {}))
+    poison = options.get("poison")  # JSON's keys are strings
+    source = toy.RandomSource(poison=poison and {int(k): v for k, v in poison.items()})
     steps = options.get("steps", 5)
     if options.get("loop") == "fit":
         batches = distributed_batches(source, strategy)
@@ -42,7 +45,8 @@ def train(options, strategy):
             **{"quiet": True, **options.get("trainer", {})},
         ).run()
         assert result.step == steps
-    return {f"{i:03d}": v.numpy() for i, v in enumerate(model.variables)}
+    averages = getattr(model.optimizer, "_model_variables_moving_average", [])
+    return {f"{i:03d}": v.numpy() for i, v in enumerate([*model.variables, *averages])}
 
 
 def dropout(options, strategy):

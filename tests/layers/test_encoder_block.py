@@ -17,6 +17,7 @@ def test_keras_contract():
         attention_dropout=0.2,
         layer_norm_epsilon=1e-5,
         initializer_range=0.1,
+        rematerialize=True,
     )
     check_layer(layer, lambda layer, training: layer(tokens, layout=rows, training=training))
 

@@ -69,6 +69,14 @@ def test_the_tokenizer_comes_with_the_model_to_start_from():
         ({"objective_weights": ("sbo=1",)}, "at most once, and no number negative.* 'sbo=1'"),
         ({"objective_weights": ("mlm=1", "mlm=2")}, "Received: 'mlm=1,mlm=2'"),
         ({"objective_weights": ("mlm=-1",)}, "no number negative. Received: 'mlm=-1'"),
+        (
+            {"sequence_length": 64, "stages": ("128:1",)},
+            "exclude each other. Received: sequence_length=64, stages=128:1",
+        ),
+        ({"stages": ("128:0.5",)}, "shares of --stages must add up to 1"),
+        ({"final_model": "first"}, "final_model must be last or best. Received: 'first'"),
+        ({"final_model": "best"}, "--final_model=best needs --keep_best"),
+        ({"keep_best": True}, "--keep_best needs --eval_data and --eval_every"),
         ({"learning_rate": "high"}, "learning_rate must be float. Received: 'high'"),
     ],
 )
