@@ -33,7 +33,7 @@ def recomputed(function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tenso
     Source: Chen et al. 2016, arXiv:1604.06174.
     """
     seeds: list[tf.Tensor] = []
-    calls = []
+    calls: list[bool] = []
 
     def run(inputs):
         before = _scope.record, _scope.replay

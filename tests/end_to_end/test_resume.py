@@ -21,9 +21,8 @@ def corpus(tmp_path_factory):
 
 
 def start(corpus, output, **changes):
-    settings = tiny_corpus.settings_of(
-        corpus, output_dir=str(output), num_steps=STEPS, log_every=50, **changes
-    )
+    changes = {"num_steps": STEPS, **changes}
+    settings = tiny_corpus.settings_of(corpus, output_dir=str(output), log_every=50, **changes)
     return subprocess.Popen(
         [sys.executable, "-m", "keras_bert_suite.bin.pretrain", *tiny_corpus.flags_of(settings)],
         cwd="/",  # the checkout, were it the working directory, would hide the installed package
@@ -37,41 +36,42 @@ def states(output):
     return sorted(path.name for path in (output / "checkpoints").glob("step-*"))
 
 
-def stop_at_a_random_moment(process, output, number, *, seed):
-    """Sends the signal shortly after the process has saved its first state."""
+def stop_at_a_random_moment(process, output, number, *, seed, within=0.3):
+    """Sends the signal at most `within` seconds after the process has saved its first state."""
     before = states(output)
     while states(output) == before:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
-    time.sleep(random.Random(seed).random() * 0.3)
+    time.sleep(random.Random(seed).random() * within)
     process.send_signal(number)
-    text, _ = process.communicate(timeout=120)
+    text, _ = process.communicate(timeout=600)
     return text
 
 
 def finish(process):
-    text, _ = process.communicate(timeout=300)
+    text, _ = process.communicate(timeout=600)
     assert process.returncode == 0, text
     return text
 
 
 def trained(output):
     """What must be equal: the model, and the whole training state behind it."""
-    state = output / "checkpoints" / f"step-{STEPS:08d}" / "training.data-00000-of-00001"
+    state = output / "checkpoints" / states(output)[-1] / "training.data-00000-of-00001"
     return (output / "model.safetensors").read_bytes(), state.read_bytes()
 
 
-def check(corpus, directory, *, kills, **changes):
+def check(corpus, directory, *, kills, within=0.3, **changes):
     whole, broken = directory / "whole", directory / "broken"
     uninterrupted = start(corpus, whole, **changes)
     for seed in range(kills):
         process = start(corpus, broken, **changes)
-        stop_at_a_random_moment(process, broken, signal.SIGKILL, seed=seed)
+        stop_at_a_random_moment(process, broken, signal.SIGKILL, seed=seed, within=within)
         assert process.returncode == -signal.SIGKILL
         assert not (broken / "model.safetensors").exists()
     text = finish(start(corpus, broken, **changes))
     assert "resumed from" in text
     finish(uninterrupted)
+    assert states(broken) == states(whole)
     assert trained(broken) == trained(whole)
 
 
@@ -82,6 +82,29 @@ def test_kill_9_on_one_device(corpus, tmp_path):
 @pytest.mark.slow
 def test_kill_9_three_times_on_one_device(corpus, tmp_path):
     check(corpus, tmp_path, kills=3, masking="whole_word")
+
+
+@pytest.mark.slow
+def test_kill_9_at_10_random_moments_with_all_options(corpus, tmp_path):
+    check(
+        corpus,
+        tmp_path,
+        kills=10,
+        within=3.0,
+        num_steps=12_000,
+        checkpoint_every=40,
+        optimizer="lamb",
+        schedule="polynomial",
+        ema=0.99,
+        masking="span",
+        sequence_length=128,
+        stages="16:0.5,32:0.5",
+        rematerialize=True,
+        spike_factor=3.0,
+        eval_every=2_000,
+        keep_best=True,
+        final_model="best",
+    )
 
 
 @pytest.mark.slow
