@@ -27,7 +27,7 @@ from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.pretraining_settings import PretrainingSettings
 from keras_bert_suite.training.stages import Stage
 
-_HEADS = {
+HEADS = {
     "mlm": MaskedLMHead,
     "nsp": NextSentenceHead,
     "sop": SentenceOrderHead,
@@ -77,7 +77,7 @@ def encoder_config(settings: PretrainingSettings, tokenizer: Tokenizer) -> Encod
 def compiled_model(settings: PretrainingSettings, config: EncoderConfig) -> BertModel:
     """Gives the model with a head for each objective, compiled. Call it in the strategy's scope."""
     policy = policy_name(settings.precision)
-    heads = [_HEADS[name].for_encoder(config, dtype=policy) for name in settings.objectives]
+    heads = [HEADS[name].for_encoder(config, dtype=policy) for name in settings.objectives]
     if settings.init_from is not None:
         model = load_model(settings.init_from, dtype=policy, heads=heads)
     else:

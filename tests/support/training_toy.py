@@ -13,10 +13,9 @@ from keras_bert_suite.losses import sparse_cross_entropy
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.exact_model import ExactModel
-from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
-from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.training.optimizers import make_optimizer
 from keras_bert_suite.training.precision import policy_name
+from keras_bert_suite.training.pretraining_parts import HEADS
 
 VOCABULARY, LENGTH, PREDICTIONS = 40, 12, 5
 
@@ -57,6 +56,12 @@ class RandomSource:
             "prediction_ids": np.take_along_axis(ids, order, 1).astype(np.int32),
             "prediction_weights": weights.astype(np.float32),
             "next_sentence_labels": generator.integers(0, 2, [count]).astype(np.int32),
+            "sentence_order_labels": generator.integers(0, 2, [count]).astype(np.int32),
+            # Every prediction is a span of its own, with no target at either end of the row.
+            "span_left_positions": np.maximum(order - 1, 0).astype(np.int32),
+            "span_right_positions": np.minimum(order + 1, lengths - 1).astype(np.int32),
+            "span_distances": np.ones_like(order, np.int32),
+            "span_weights": (weights & (order > 0) & (order < lengths - 1)).astype(np.float32),
         }
 
     def batches(self, step, *, state=None, pipeline=0, num_pipelines=1, replicas_per_pipeline=1):
@@ -87,7 +92,16 @@ class RandomSource:
 
 
 def tiny_model(
-    strategy, *, dropout=0.0, precision="float32", seed=1, num_steps=20, num_layers=2, **options
+    strategy,
+    *,
+    dropout=0.0,
+    precision="float32",
+    seed=1,
+    num_steps=20,
+    num_layers=2,
+    objectives=("mlm", "nsp"),
+    rematerialize=False,
+    **options,
 ):
     """A compiled BERT, 16 wide; `options` go to compile or make_optimizer."""
     names = ("micro_batches", "jit_compile", "guard_updates", "spike_factor")
@@ -108,12 +122,11 @@ def tiny_model(
     with strategy.scope():
         model = BertModel(
             Encoder(config, dtype=policy),
-            [
-                MaskedLMHead.for_encoder(config, dtype=policy),
-                NextSentenceHead.for_encoder(config, dtype=policy),
-            ],
+            [HEADS[name].for_encoder(config, dtype=policy) for name in objectives],
             dtype=policy,
         )
+        for block in model.encoder.blocks:
+            block.rematerialize = rematerialize
         optimizer = make_optimizer(
             **{
                 "learning_rate": 1e-2,
