@@ -103,12 +103,13 @@ def results(directory):
 
 @pytest.fixture(scope="module")
 def more_results(directory):
-    float16 = {"precision": "float16", "num_layers": 1}
+    float16 = {"precision": "float16", "num_layers": 1, "guard_updates": True}
+    xla = {**TOY, "jit_compile": True, "guard_updates": True}
     return run_all(
         directory / "more",
         single={
             "mirrored_fit": {"strategy": "mirrored", "loop": "fit"},
-            "mirrored_xla": {"strategy": "mirrored", "model": {**TOY, "jit_compile": True}},
+            "mirrored_xla": {"strategy": "mirrored", "model": xla},
             "mirrored_float16": {"strategy": "mirrored", "model": float16},
             "one_device_float16": {"strategy": "one_device", "model": float16},
         },
