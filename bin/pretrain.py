@@ -9,6 +9,10 @@ Hyper-parameters may stand in a JSON file under their flags' names (--config); a
 The output directory becomes a model directory that finetune.py, export_model.py and Hugging Face's
 transformers read; report.html (curves), log.jsonl and logs/ (TensorBoard) tell how it went.
 
+To go on from a model that exists, of any format that load_model reads: --init_from=DIR in place of
+--encoder and --tokenizer. New words come first, by bin/edit_model.py --add_words; the records are
+then made with the tokenizer of its output.
+
 Ctrl-C, SIGTERM and even kill -9 lose nothing that matters: the same command goes on from the newest
 state in OUTPUT_DIR/checkpoints and ends with the weights that an uninterrupted run would have had
 (bit by bit on a CPU). Run again after the end, it says so and changes nothing.

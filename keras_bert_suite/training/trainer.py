@@ -165,9 +165,14 @@ class Trainer:
         """Puts the best state into the model; gives its step.
 
         Raises:
-          CorruptStateError: it cannot be read.
+          ValueError: no evaluation gave a loss, or the state cannot be read.
         """
-        assert self._best and self._best.step is not None
+        assert self._best
+        if self._best.step is None:
+            raise ValueError(
+                "There is no best state: no evaluation gave a finite held-out loss. Remedy: "
+                "--final_model=last, or other settings in a new output_dir."
+            )
         self.checkpoint.restore(self._best.step)
         return self._best.step
 

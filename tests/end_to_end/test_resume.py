@@ -109,7 +109,7 @@ def test_kill_9_at_10_random_moments_with_all_options(corpus, tmp_path):
 
 @pytest.mark.slow
 def test_kill_9_on_two_replicas(corpus, tmp_path):
-    check(corpus, tmp_path, kills=2, strategy="mirrored")
+    check(corpus, tmp_path, kills=2, strategy="mirrored", ema=0.9)
 
 
 @pytest.mark.slow

@@ -147,6 +147,14 @@ def test_keeps_the_state_with_the_lowest_held_out_loss(one_device, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_without_a_finite_loss_nothing_is_the_best(one_device, tmp_path):
+    options = {"evaluate": lambda step: {"bag_loss": np.nan}, "keep_best": True, "num_steps": 1}
+    trainer = trainer_of(one_device, tmp_path, **options)
+    assert trainer.run().best_step is None
+    with pytest.raises(ValueError, match="no evaluation gave a finite held-out loss. Remedy"):
+        trainer.restore_best()
+
+
 def test_the_best_so_far_survives_an_interruption(one_device, tmp_path):
     class Killed(Exception):
         pass
