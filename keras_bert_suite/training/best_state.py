@@ -28,6 +28,19 @@ class BestState:
         self.step, self.loss = step, loss
         return True
 
+    def chosen(self) -> int:
+        """Gives the best step.
+
+        Raises:
+          ValueError: no evaluation gave a loss that is finite.
+        """
+        if self.step is None:
+            raise ValueError(
+                "There is no best state: no evaluation gave a finite held-out loss. Remedy: "
+                "--final_model=last, or other settings in a new output_dir."
+            )
+        return self.step
+
     def to_json(self) -> dict[str, Any] | None:
         return None if self.step is None else {"step": self.step, "loss": self.loss}
 

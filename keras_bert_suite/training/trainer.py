@@ -168,13 +168,9 @@ class Trainer:
           ValueError: no evaluation gave a loss, or the state cannot be read.
         """
         assert self._best
-        if self._best.step is None:
-            raise ValueError(
-                "There is no best state: no evaluation gave a finite held-out loss. Remedy: "
-                "--final_model=last, or other settings in a new output_dir."
-            )
-        self.checkpoint.restore(self._best.step)
-        return self._best.step
+        step = self._best.chosen()
+        self.checkpoint.restore(step)
+        return step
 
     def _still_there(self, best: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         # Gone where the state that took its place was damaged afterwards.
