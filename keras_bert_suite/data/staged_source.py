@@ -70,6 +70,10 @@ class StagedSource:
         """Gives the counts of the records, which are the same in every stage."""
         return self._sources[0].token_counts()
 
+    def real_token_shares(self) -> tuple[float, float]:
+        """Measures the first stage (see `PretrainingSource.real_token_shares`)."""
+        return self._sources[0].real_token_shares()
+
     def _place(self, step: int) -> tuple[int, int]:
         """The stage of a step, and the step in it."""
         last = len(self._sources) - 1
