@@ -1,4 +1,4 @@
-"""KerasHub's presets of BERT on disk, read without running what they name, and written.
+"""KerasHub's presets on disk, read without running what they name, and those of BERT written.
 
 config.json                        the backbone's class and arguments
 model.weights.h5                   its weights, by Keras' own paths
@@ -21,17 +21,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_bert_suite.checkpoints.foreign_names import (
-    HEADS_BIAS,
-    HEADS_KERNEL,
     KERNEL,
-    OUTPUT_KERNEL,
     SAME,
     ForeignRule,
-    Layout,
     expand,
     to_foreign,
 )
 from keras_bert_suite.checkpoints.h5_file import H5File, write_arrays
+from keras_bert_suite.checkpoints.keras_hub_tables import (
+    BACKBONES,
+    CLASSES,
+    EPSILON,
+    OF_FAMILY,
+    weights,
+)
 from keras_bert_suite.config import EncoderConfig
 
 if TYPE_CHECKING:
@@ -42,55 +45,9 @@ TASK_FILE, TASK_WEIGHTS_FILE = "task.json", "task.weights.h5"
 TOKENIZER_FILE, VOCABULARY_FILE = "tokenizer.json", "assets/tokenizer/vocabulary.txt"
 LABELS_FILE = "labels.json"  # ours: KerasHub keeps no names of classes
 _BACKBONE, _CLASSIFIER = "keras_hub>BertBackbone", "keras_hub>BertTextClassifier"
-_EPSILON = 1e-12
 
-# KerasHub's argument -> Hugging Face's key.
-_CONFIG_KEYS = {
-    "vocabulary_size": "vocab_size",
-    "num_layers": "num_hidden_layers",
-    "num_heads": "num_attention_heads",
-    "hidden_dim": "hidden_size",
-    "intermediate_dim": "intermediate_size",
-    "max_sequence_length": "max_position_embeddings",
-    "num_segments": "type_vocab_size",
-    "dropout": "hidden_dropout_prob",
-}
-
-
-def _weights(theirs: str, huggingface: str, *layouts: Layout, path: str = "layers/"):
-    """The rules of a layer's variables 0 and 1, at Hugging Face "weight" and "bias"."""
-    return tuple(
-        ForeignRule(f"{path}{theirs}/vars/{index}", f"{huggingface}.{name}", layout)
-        for index, (name, layout) in enumerate(zip(("weight", "bias"), layouts, strict=False))
-    )
-
-
-_THEIRS, _HF = "transformer_encoder{suffix}", "bert.encoder.layer.{layer}"
-_ATTENTION = f"{_THEIRS}/_self_attention_layer"
-RULES = (
-    *_weights("reversible_embedding", "bert.embeddings.word_embeddings", SAME),
-    *_weights("position_embedding", "bert.embeddings.position_embeddings", SAME),
-    *_weights("embedding", "bert.embeddings.token_type_embeddings", SAME),
-    *_weights("layer_normalization", "bert.embeddings.LayerNorm", SAME, SAME),
-    *(
-        rule
-        for name in ("query", "key", "value")
-        for rule in _weights(
-            f"{_ATTENTION}/{name}_dense", f"{_HF}.attention.self.{name}", HEADS_KERNEL, HEADS_BIAS
-        )
-    ),
-    *_weights(f"{_ATTENTION}/output_dense", f"{_HF}.attention.output.dense", OUTPUT_KERNEL, SAME),
-    *_weights(
-        f"{_THEIRS}/_self_attention_layer_norm", f"{_HF}.attention.output.LayerNorm", SAME, SAME
-    ),
-    *_weights(
-        f"{_THEIRS}/_feedforward_intermediate_dense", f"{_HF}.intermediate.dense", KERNEL, SAME
-    ),
-    *_weights(f"{_THEIRS}/_feedforward_output_dense", f"{_HF}.output.dense", KERNEL, SAME),
-    *_weights(f"{_THEIRS}/_feedforward_layer_norm", f"{_HF}.output.LayerNorm", SAME, SAME),
-    *_weights("dense", "bert.pooler.dense", KERNEL, SAME),
-)
-CLASSIFIER_RULES = _weights("dense", "classifier", KERNEL, SAME)
+_CONFIG_KEYS, RULES = BACKBONES[_BACKBONE].config_keys, BACKBONES[_BACKBONE].rules
+CLASSIFIER_RULES = weights("dense", "classifier", KERNEL, SAME)
 _CLASSIFIER_NAMES = tuple(rule.huggingface for rule in CLASSIFIER_RULES)
 
 
@@ -103,23 +60,31 @@ def to_huggingface_config(values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the backbone's arguments under Hugging Face's keys.
 
     Raises:
-      ValueError: the backbone is no BERT, or its arguments are not there.
+      ValueError: a backbone without a table, or its arguments are not there.
     """
     name = str(values["registered_name"]).replace("keras_nlp>", "keras_hub>")
-    if name != _BACKBONE:
-        raise ValueError(f"of KerasHub's models only BertBackbone is read. Received: {name[:80]!r}")
-    arguments = values.get("config")
-    if not isinstance(arguments, dict) or not set(_CONFIG_KEYS) <= set(arguments):
-        raise ValueError(f"a BertBackbone needs the arguments {', '.join(_CONFIG_KEYS)}")
-    converted = {theirs: arguments[ours] for ours, theirs in _CONFIG_KEYS.items()}
+    if name not in BACKBONES:
+        known = ", ".join(name.split(">")[1] for name in BACKBONES)
+        raise ValueError(f"of KerasHub's models only {known} are read. Received: {name[:80]!r}")
+    table, arguments = BACKBONES[name], values.get("config")
+    if not isinstance(arguments, dict) or not set(table.config_keys) <= set(arguments):
+        needed = ", ".join(table.config_keys)
+        raise ValueError(f"a {name.split('>')[1]} needs the arguments {needed}")
+    converted = {theirs: arguments[ours] for ours, theirs in table.config_keys.items()}
     return {
-        "model_type": "bert",
-        "architectures": ["BertModel"],
+        "model_type": table.family,
+        "architectures": [table.architecture],
         **converted,
-        "attention_probs_dropout_prob": converted["hidden_dropout_prob"],
-        "hidden_act": "gelu_new",
-        "layer_norm_eps": _EPSILON,
+        table.attention_dropout: arguments["dropout"],
+        **table.fixed,
     }
+
+
+def left_out(family: str) -> tuple[str, ...]:
+    """Returns what of the backbone has no place here, for the log and --allow_missing."""
+    if OF_FAMILY[family].has_pooler:
+        return ()
+    return (f"{CLASSES[family]}: its pooled_dense, which the family {family!r} has not",)
 
 
 def task_config(values: Mapping[str, Any], labels: Any) -> tuple[dict[str, Any], str]:
@@ -141,9 +106,19 @@ def task_config(values: Mapping[str, Any], labels: Any) -> tuple[dict[str, Any],
     return found, ""
 
 
-def unknown(name: str) -> str:
+def unknown(name: str, family: str) -> str:
     """Returns the name that a weight without a rule is reported under."""
-    return "bert." + name.replace("/", ".")
+    return f"{family}." + name.replace("/", ".")
+
+
+def is_left_out(name: str, family: str, names: Collection[str]) -> bool:
+    """Returns whether a weight is the backbone's pooler, where the family has none.
+
+    It is the last dense layer; another one comes before it where the embeddings are projected.
+    """
+    projected = any(other.startswith("layers/dense_1/") for other in names)
+    stem = "layers/dense_1/" if projected else "layers/dense/"
+    return not OF_FAMILY[family].has_pooler and name.startswith(stem)
 
 
 def is_optimizer(name: str) -> bool:
@@ -151,9 +126,9 @@ def is_optimizer(name: str) -> bool:
     return name.startswith("optimizer/")
 
 
-def rules_for(names: Collection[str], *, num_layers: int) -> list[ForeignRule]:
+def rules_for(names: Collection[str], family: str, *, num_layers: int) -> list[ForeignRule]:
     """Returns the rules of a backbone's file, expanded; Keras 2.13 gave its layers another root."""
-    rules = expand(RULES, num_layers=num_layers)
+    rules = expand(OF_FAMILY[family].rules, num_layers=num_layers)
     old = "_layer_checkpoint_dependencies/"
     if not any(name.startswith(old) for name in names):
         return rules
@@ -178,9 +153,9 @@ def obstacles(
         found["activation"] = (
             f"KerasHub's BERT computes the tanh form of GELU, this model {config.activation!r}"
         )
-    if config.layer_norm_epsilon != _EPSILON:
+    if config.layer_norm_epsilon != EPSILON:
         found["epsilon"] = (
-            f"KerasHub's BERT has layer_norm_epsilon={_EPSILON}, this model "
+            f"KerasHub's BERT has layer_norm_epsilon={EPSILON}, this model "
             f"{config.layer_norm_epsilon}"
         )
     if config.hidden_dropout != config.attention_dropout:

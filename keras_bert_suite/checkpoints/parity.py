@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_bert_suite.checkpoints.keras_hub_tables import CLASSES, OF_FAMILY
 from keras_bert_suite.checkpoints.sources import Source
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
@@ -63,8 +64,11 @@ def keras_hub_answers(source: Source, batch: Mapping[str, np.ndarray]) -> dict[s
     import keras
     import keras_hub
 
-    directory = str(source.directory)
-    backbone = keras_hub.models.BertBackbone.from_preset(directory, dtype="float32")
+    directory, family = str(source.directory), source.values["model_type"]
+    cls = getattr(keras_hub.models, CLASSES[family])
+    backbone = cls.from_preset(directory, dtype="float32")
+    if family != "bert":
+        return _last_layer(backbone, batch, with_pooler=OF_FAMILY[family].has_pooler)
     layers = [backbone.get_layer("embeddings_layer_norm"), *backbone.transformer_layers]
     model = keras.Model(backbone.input, [*(layer.output for layer in layers), backbone.output])
     *hidden, last = model(dict(batch))
@@ -74,6 +78,19 @@ def keras_hub_answers(source: Source, batch: Mapping[str, np.ndarray]) -> dict[s
         cls = keras_hub.models.BertTextClassifier
         task = cls.from_preset(directory, preprocessor=None, dtype="float32")
         found["label_logits"] = np.asarray(task(dict(batch)), np.float32)
+    return found
+
+
+def _last_layer(
+    backbone: Any, batch: Mapping[str, np.ndarray], *, with_pooler: bool
+) -> dict[str, np.ndarray]:
+    """What a backbone other than BERT's gives without being taken apart."""
+    outputs = backbone({name: batch[name] for name in backbone.input})
+    outputs = outputs if isinstance(outputs, dict) else {"sequence_output": outputs}
+    last = np.asarray(outputs["sequence_output"], np.float32)
+    found = {f"layer_{backbone.num_layers - 1}": last}
+    if with_pooler and POOLED in outputs:
+        found[POOLED] = np.asarray(outputs[POOLED], np.float32)
     return found
 
 

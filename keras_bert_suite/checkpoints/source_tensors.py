@@ -16,7 +16,7 @@ from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
 from keras_bert_suite.checkpoints.sharded_files import ShardedFiles
 from keras_bert_suite.checkpoints.tensorflow_checkpoint import TensorFlowCheckpoint
 from keras_bert_suite.checkpoints.torch_file import TorchFile
-from keras_bert_suite.families import family_of
+from keras_bert_suite.families import HUGGINGFACE_KEYS, family_of
 
 _MAX_LAYERS = 1000  # more is no config of a BERT; each layer costs a few rules
 
@@ -42,7 +42,7 @@ def open_tensors(
             return
         num_layers = _num_layers(values, config_file)
         if file_format == "keras_hub":
-            yield _open_keras_hub(path, values["architectures"], num_layers, stack)
+            yield _open_keras_hub(path, values, num_layers, stack)
         else:
             checkpoint = stack.enter_context(TensorFlowCheckpoint(path))
             yield _open_tensorflow(file_format, checkpoint, family_of(values), num_layers)
@@ -84,12 +84,17 @@ def _open_tensorflow(
 
 
 def _open_keras_hub(
-    path: Path, architectures: list[str], num_layers: int, stack: contextlib.ExitStack
+    path: Path, values: Mapping[str, Any], num_layers: int, stack: contextlib.ExitStack
 ) -> TensorSource:
-    file = stack.enter_context(H5File(path))
-    rules = keras_hub_preset.rules_for(file.names, num_layers=num_layers)
-    backbone = ForeignNames(file, rules, unknown=keras_hub_preset.unknown)
-    if architectures == ["BertModel"]:
+    file, family = stack.enter_context(H5File(path)), values["model_type"]
+    names = file.names
+    backbone = ForeignNames(
+        file,
+        keras_hub_preset.rules_for(names, family, num_layers=num_layers),
+        ignored=lambda name: keras_hub_preset.is_left_out(name, family, names),
+        unknown=functools.partial(keras_hub_preset.unknown, family=family),
+    )
+    if values["architectures"] != ["BertForSequenceClassification"]:
         return backbone
     head = stack.enter_context(H5File(path.with_name(keras_hub_preset.TASK_WEIGHTS_FILE)))
     classifier = ForeignNames(
@@ -99,10 +104,10 @@ def _open_keras_hub(
 
 
 def _num_layers(values: Mapping[str, Any], config_file: Path) -> int:
-    value = values.get("num_hidden_layers", 12)
+    key = HUGGINGFACE_KEYS[family_of(values)]["num_layers"]
+    value = values.get(key, 12)
     if type(value) is not int or not 0 < value <= _MAX_LAYERS:
         raise ValueError(
-            f"{config_file}: `num_hidden_layers` must be a number of layers. "
-            f"Received: {value!r:.80}"
+            f"{config_file}: `{key}` must be a number of layers. Received: {value!r:.80}"
         )
     return value

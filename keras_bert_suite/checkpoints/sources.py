@@ -151,14 +151,14 @@ def _keras_hub(directory: Path, config: Path, values: dict[str, Any]) -> Source:
         converted = keras_hub_preset.to_huggingface_config(values)
     except (ValueError, KeyError) as error:
         raise ValueError(f"{config}: {error}") from error
-    left_out: tuple[str, ...] = ()
+    left_out = keras_hub_preset.left_out(converted["model_type"])
     if (directory / keras_hub_preset.TASK_FILE).is_file():
         labels_file = directory / keras_hub_preset.LABELS_FILE
         labels = read_object(labels_file) if labels_file.is_file() else None
         task = read_object(directory / keras_hub_preset.TASK_FILE)
         more, lost = keras_hub_preset.task_config(task, labels)
         converted.update(more)
-        left_out = (lost,) if lost else ()
+        left_out += (lost,) if lost else ()
     weights = directory / keras_hub_preset.WEIGHTS_FILE
     found = weights if weights.exists() else None
     return Source("keras_hub", directory, config, found, converted, left_out)
