@@ -5,6 +5,7 @@
     python run_transformers.py make_all CASES.json
     python run_transformers.py forward_all CASES.json
     python run_transformers.py tokenize DIRECTORY TEXTS.json IDS.json
+    python run_transformers.py tokenize_as DIRECTORY CLASS TEXTS.json IDS.json
     python run_transformers.py convert PYTORCH_MODEL.bin MODEL.safetensors
 
 `forward` prints the loading report as JSON: transformers' missing, unexpected and mismatched keys.
@@ -84,12 +85,27 @@ def tokenize(directory, texts_path, ids_path):
         json.dump(answer, file)
 
 
+def tokenize_as(directory, class_name, texts_path, ids_path):
+    """Ids of texts alone, of pairs cut to 24 tokens, and the texts' character offsets."""
+    with open(texts_path, encoding="utf-8") as file:
+        texts, pairs = json.load(file)
+    tokenizer = getattr(transformers, class_name).from_pretrained(directory)
+    alone = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+    cut = tokenizer(texts, pairs, truncation="longest_first", max_length=24)
+    answer = {
+        "ids": alone["input_ids"],
+        "offsets": alone["offset_mapping"],
+        "pair_ids": cut["input_ids"],
+    }
+    with open(ids_path, "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+
+
 def convert(source, target):
     tensors = torch.load(source, map_location="cpu", weights_only=True)
     save_file({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, target)
 
 
 if __name__ == "__main__":
-    {f.__name__: f for f in (forward, make, make_all, forward_all, tokenize, convert)}[sys.argv[1]](
-        *sys.argv[2:]
-    )
+    commands = (forward, make, make_all, forward_all, tokenize, tokenize_as, convert)
+    {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import random
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import trained_tokenizers
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 # Capitals of Unicode 14 (2021), which the ICU inside TensorFlow 2.21 does not lower-case yet.
@@ -202,40 +202,15 @@ def english(repository) -> list[str]:
 
 @pytest.fixture(scope="session")
 def byte_pair_directory(english, tmp_path_factory) -> Path:
-    """vocab.json and merges.txt of byte-level BPE, trained by the `tokenizers` library."""
-    from tokenizers import ByteLevelBPETokenizer
-
-    trained = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    trained.train_from_iterator(english, 900, special_tokens=special, show_progress=False)
+    """vocab.json and merges.txt of byte-level BPE."""
     directory = tmp_path_factory.mktemp("byte_pair")
-    trained.save_model(str(directory))
+    trained_tokenizers.write_byte_pair(directory, english)
     return directory
 
 
 @pytest.fixture(scope="session")
 def sentencepiece_directory(english, tmp_path_factory) -> Path:
-    """A spiece.model as ALBERT's, trained by the `sentencepiece` library."""
-    import sentencepiece
-
-    written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter([line.lower() for line in english]),
-        model_writer=written,
-        vocab_size=500,
-        model_type="unigram",
-        pad_id=0,
-        unk_id=1,
-        bos_id=-1,
-        eos_id=-1,
-        pad_piece="<pad>",
-        unk_piece="<unk>",
-        control_symbols=["[CLS]", "[SEP]", "[MASK]"],
-        user_defined_symbols=["(", ")", '"', "-", ".", "–", "£", "€"],
-        hard_vocab_limit=False,
-        num_threads=1,
-        minloglevel=2,
-    )
+    """A spiece.model as ALBERT's."""
     directory = tmp_path_factory.mktemp("sentencepiece")
-    (directory / "spiece.model").write_bytes(written.getvalue())
+    trained_tokenizers.write_sentencepiece(directory, english)
     return directory
