@@ -11,6 +11,7 @@ Files are TSV (tabs, no quoting), CSV (quoted as RFC 4180 has it) with a header,
 columns `text`, or `text_a` and `text_b`, and `label`, other names by flag. For labeling: columns
 of CoNLL, CoNLL-U (.conllu), or JSON lines with `tokens` and `tags`. After each epoch the dev file
 is scored; the best weights are kept. Ctrl-C saves a state; the same command goes on from it.
+Several seeds or learning rates (--seed=1,2,3) are a run each, kept below --output_dir/runs/.
 The run's settings (not the task's) may stand in a JSON file, --config; a flag overrides it.
 
 Leaves in --output_dir: the model directory, metrics.json, training.json, dev_predictions.jsonl,

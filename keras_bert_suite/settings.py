@@ -34,15 +34,19 @@ _DEFINE: dict[type, Callable[..., Any]] = {
 }
 
 
-def setting(default: Any = _REQUIRED, *, help: str, free: bool = False) -> Any:
+def setting(
+    default: Any = _REQUIRED, *, help: str, free: bool = False, several: bool = False
+) -> Any:
     """A field of a settings class: str, int, float, bool, tuple[str, ...], or one of them | None.
 
     Args:
       default: without it, flag or config must give a value.
       help: the text that --help shows; the default is added to it.
       free: may change when a run is resumed, since the trained weights do not depend on it.
+      several: a tuple of such values is one too; its flag takes them comma separated.
     """
-    return dataclasses.field(default=default, metadata={"help": help, "free": free})
+    metadata = {"help": help, "free": free, "several": several}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def define_flags(settings_class: type, *, config: bool = True) -> None:
@@ -56,7 +60,8 @@ def define_flags(settings_class: type, *, config: bool = True) -> None:
             note = ""
         else:
             note = f" (default: {','.join(shown) if kind is tuple else str(shown)})"
-        _DEFINE[kind](field.name, None, field.metadata["help"] + note)
+        define = flags.DEFINE_list if field.metadata.get("several") else _DEFINE[kind]
+        define(field.name, None, field.metadata["help"] + note)
     if config:
         flags.DEFINE_string(
             "config",
@@ -75,9 +80,11 @@ def from_flags(settings_class: type, *, config: bool = True) -> Any:
     """
     path = flags.FLAGS.config if config else None
     values = read_config(settings_class, path) if path else {}
-    for field in dataclasses.fields(settings_class):
+    for field, kind, _ in _kinds(settings_class):
         if flags.FLAGS[field.name].present:
-            values[field.name] = flags.FLAGS[field.name].value
+            value = flags.FLAGS[field.name].value
+            several = field.metadata.get("several")
+            values[field.name] = _numbers(field.name, kind, value) if several else value
     missing = [
         f"--{field.name}"
         for field in dataclasses.fields(settings_class)
@@ -140,11 +147,18 @@ def check_types(settings: Any) -> None:
         value = getattr(settings, field.name)
         if value is None and optional:
             continue
-        if kind is tuple and isinstance(value, list | tuple):
+        if field.metadata.get("several") and isinstance(value, list | tuple):
+            if not value or len(set(value)) < len(value):
+                raise ValueError(
+                    f"{field.name} must be one value or several that differ. Received: {value!r}."
+                )
+            fits = all(_is_number(item, kind) for item in value)
+            object.__setattr__(settings, field.name, value[0] if len(value) == 1 else tuple(value))
+        elif kind is tuple and isinstance(value, list | tuple):
             object.__setattr__(settings, field.name, tuple(value))
             fits = all(isinstance(item, str) for item in value)
         elif kind is float:
-            fits = isinstance(value, float | int) and not isinstance(value, bool)
+            fits = _is_number(value, float)
         else:
             fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if not fits:
@@ -160,6 +174,26 @@ def compared(settings: Any) -> Mapping[str, Any]:
         if not field.metadata["free"]
         for value in [getattr(settings, field.name)]
     }
+
+
+def values_of(value: Any) -> tuple[Any, ...]:
+    """Gives the values of a setting that may have several."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    kinds = float | int if kind is float else kind
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _numbers(name: str, kind: type, values: list[str]) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(value) for value in values)
+    except ValueError as error:
+        raise ValueError(
+            f"--{name} takes one {kind.__name__} or several, comma separated. "
+            f"Received: {','.join(values)}."
+        ) from error
 
 
 def _kinds(settings_class: type) -> list[tuple[dataclasses.Field, type, bool]]:

@@ -109,8 +109,8 @@ class DirectoryHeads:
             return f"labels {listed(labels)}"
         if layer != getattr(head, "hidden_activation", None):
             return f"hidden_activation {layer!r}"
-        for name in head.own_options:
-            if getattr(stored, name) != getattr(head, name):
+        for name in ("problem_type", *head.own_options):
+            if getattr(stored, name, None) != getattr(head, name, None):
                 return f"{name} {getattr(stored, name)!r}"
         return ""
 

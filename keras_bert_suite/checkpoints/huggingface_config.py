@@ -18,7 +18,10 @@ from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.head import Head
 from keras_bert_suite.models.heads.layer_vectors import EmbeddingHead, TokenVectorsHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
+from keras_bert_suite.models.heads.multi_label import MultiLabelHead
+from keras_bert_suite.models.heads.multiple_choice import MultipleChoiceHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.regression import RegressionHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
 from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
@@ -38,16 +41,21 @@ _HEADS: dict[str, type[Head]] = {
         ReplacedTokenHead,
         ClassificationHead,
         TokenLabelingHead,
+        MultipleChoiceHead,
         SpanQuestionHead,
         SpanClassificationHead,
         EmbeddingHead,
         TokenVectorsHead,
     )
 }
+# transformers has one class for all three; `problem_type` tells them apart.
+_BY_PROBLEM: dict[str, type[Head]] = {
+    head.problem_type: head for head in (ClassificationHead, RegressionHead, MultiLabelHead)
+}
 _LABELLED = ("classification", "labeling")  # heads whose classes `id2label` names
 # Whether these tensors belong to a sequence classifier, only `architectures` can tell: transformers
 # uses the same names for token classification and multiple choice.
-_AMBIGUOUS = ("classification", "labeling")
+_AMBIGUOUS = ("classification", "labeling", "multiple_choice")
 # What a head may be without changing a number it computes from given weights.
 _NOT_STORED = ("name", "trainable", "dtype", "initializer_range")
 
@@ -142,12 +150,21 @@ def make_head(
     key = TABLES[config.family].dropout_keys.get(kind)
     if key is not None and values.get(key) is not None:
         options["dropout"] = values[key]
-    problem = values.get("problem_type")
-    if kind == "classification" and problem not in (None, "single_label_classification"):
+    head = _HEADS[kind]
+    if kind == "classification":
+        head = _classifier(values.get("problem_type"), options["labels"])
+    return head.for_encoder(config, dtype=dtype, **options)
+
+
+def _classifier(problem: Any, labels: list[str]) -> type[Head]:
+    """The head of sequence classification for a problem type, or as transformers guesses it."""
+    if problem is None:
+        problem = "regression" if len(labels) == 1 else ClassificationHead.problem_type
+    if problem not in _BY_PROBLEM:
         raise ValueError(
-            f"`problem_type` must be 'single_label_classification'. Received: {problem!r}"
+            f"`problem_type` must be one of {', '.join(_BY_PROBLEM)}. Received: {problem!r}"
         )
-    return _HEADS[kind].for_encoder(config, dtype=dtype, **options)
+    return _BY_PROBLEM[problem]
 
 
 def _own_options(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +227,7 @@ def describe(config: EncoderConfig, heads: Mapping[str, Head], *, dtype: str) ->
         if kind in table.dropout_keys:
             values[table.dropout_keys[kind]] = head.dropout_rate
         if kind == "classification":
-            values["problem_type"] = "single_label_classification"
+            values["problem_type"] = head.problem_type
     values[OWN_KEY] = {
         "heads": [
             {"kind": kind, **{name: getattr(head, name) for name in head.own_options}}

@@ -110,12 +110,18 @@ def _mlm(dense_name: str, norm_name: str, bias: str) -> tuple[Rule, ...]:
     )
 
 
-def _classifiers(hidden: str | None = None, last: str = "classifier") -> dict[str, tuple]:
-    """The heads that all families have; `hidden` names the classifier's hidden layer, if any."""
+def _classifiers(
+    hidden: str | None = None, last: str = "classifier", *, choice_hidden: str | None = None
+) -> dict[str, tuple]:
+    """The heads that all families have; the hidden layers of two of them by name, if any."""
     before = dense("classification.hidden", hidden) if hidden else ()
     return {
         "classification": (*before, *dense("classification.classifier", last)),
         "labeling": dense("labeling.classifier", "classifier"),
+        "multiple_choice": (
+            *(dense("multiple_choice.hidden", choice_hidden) if choice_hidden else ()),
+            *dense("multiple_choice.classifier", "classifier"),
+        ),
         "qa": dense("qa.classifier", "qa_outputs"),
     }
 
@@ -128,6 +134,7 @@ def _classes(stem: str, **more: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         "ForMaskedLM": ("mlm",),
         "ForSequenceClassification": ("classification",),
         "ForTokenClassification": ("labeling",),
+        "ForMultipleChoice": ("multiple_choice",),
         "ForQuestionAnswering": ("qa",),
     }
     return {stem + ending: heads for ending, heads in kinds.items()}
@@ -226,7 +233,7 @@ _DISTILBERT = FamilyTable(
     encoder=(*_embeddings("distilbert.", segments=False), *_distilbert_blocks("distilbert.")),
     heads={
         "mlm": _mlm("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
-        **_classifiers("pre_classifier"),
+        **_classifiers("pre_classifier", choice_hidden="pre_classifier"),
     },
     ties={"vocab_projector.weight": f"distilbert.{_WORDS}"},
     classes=_classes("DistilBert"),
@@ -254,7 +261,9 @@ _ELECTRA = FamilyTable(
             *dense("rtd.hidden", "discriminator_predictions.dense"),
             *dense("rtd.classifier", "discriminator_predictions.dense_prediction"),
         ),
-        **_classifiers("classifier.dense", "classifier.out_proj"),
+        **_classifiers(
+            "classifier.dense", "classifier.out_proj", choice_hidden="sequence_summary.summary"
+        ),
     },
     ties={"generator_lm_head.weight": f"electra.{_WORDS}"},
     classes=_classes("Electra", ForPreTraining=("rtd",)),

@@ -115,7 +115,7 @@ def answers_of_texts(
       labels: names of the tags.
 
     Returns:
-      "words", "tags" string, "starts", "ends" int32, "scores" float32: [batch, most words];
+      "words", "tags" string, "starts", "ends" int32, "tag_scores" float32: [batch, most words];
       "num_words" int32 [batch]. Behind a text's words: "" and 0.
     """
     shape = tf.shape(batch["words"])
@@ -135,7 +135,7 @@ def answers_of_texts(
     return {
         "words": batch["words"],
         "tags": tf.where(real, tf.gather(tf.constant(list(labels)), of_words("tag_ids")), ""),
-        "scores": of_words("tag_scores"),
+        "tag_scores": of_words("tag_scores"),
         "starts": batch["starts"],
         "ends": batch["ends"],
         "num_words": batch["num_words"],

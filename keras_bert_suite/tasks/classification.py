@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from keras_bert_suite.choices import option
-from keras_bert_suite.tasks import table_files
-from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.tasks import error_files, table_files
+from keras_bert_suite.tasks.text_task import TextExample, TextTask
 
 if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
     from keras_bert_suite.config import EncoderConfig
-    from keras_bert_suite.data.bucketing import RaggedFeatures
     from keras_bert_suite.models.heads.head import Head
-    from keras_bert_suite.text.tokenizer import Tokenizer
 
 _MOST_LABELS_SHOWN = 12
-
-
-@dataclasses.dataclass(frozen=True)
-class TextExample:
-    """A text or a pair of texts, and its label where it is known."""
-
-    texts: tuple[str, ...]
-    label: str | None = None
+_BALANCED = "balanced"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Classification(Task[TextExample]):
+class Classification(TextTask[str]):
     """Sequence classification: [CLS] a [SEP], or [CLS] a [SEP] b [SEP]; the label from [CLS].
 
-    Files are what `tasks/table_files.py` reads. A file with the column `text` holds single texts,
-    one with `text_a` and `text_b` holds pairs. The label names are those of the training file,
-    sorted, unless `labels` tells them; a label's id is its place.
+    The label names are those of the training file, sorted, unless `labels` tells them; a label's id
+    is its place.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, section 4.1.
     """
@@ -46,76 +35,74 @@ class Classification(Task[TextExample]):
     name: ClassVar[str] = "classification"
     best_by: ClassVar[str] = "accuracy"
 
-    text_column: str | None = option(
-        help="Column of single texts (default: text).", adjustable=True
-    )
-    text_a_column: str | None = option(
-        help="Column of the first texts of pairs (default: text_a).", adjustable=True
-    )
-    text_b_column: str | None = option(
-        help="Column of the second texts of pairs (default: text_b).", adjustable=True
-    )
-    label_column: str = option("label", help="Column of the labels.", adjustable=True)
     labels: tuple[str, ...] = option(
         (),
         kind="list",
         help="All label names in the order of their ids, comma separated (default: those of the "
         "training file, sorted).",
     )
+    class_weights: tuple[str, ...] = option(
+        (),
+        kind="list",
+        help="How much an example of each label counts in training, in the labels' order; or "
+        "balanced: as much as makes all labels equal.",
+    )
 
     def __post_init__(self):
-        pair = (self.text_a_column, self.text_b_column)
-        if self.text_column and any(pair):
-            raise ValueError(
-                "Classification takes single texts or pairs of texts: --text_column, or "
-                "--text_a_column with --text_b_column. Received: both."
-            )
-        if any(pair) and not all(pair):
-            raise ValueError(
-                "A pair needs both columns, --text_a_column and --text_b_column. "
-                f"Received: {pair[0] or 'none'} and {pair[1] or 'none'}."
-            )
+        super().__post_init__()
         repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if repeated:
             raise ValueError(f"--labels names {', '.join(repeated)} more than once.")
+        if self.class_weights and self.class_weights != (_BALANCED,):
+            self._weights()
 
-    def fit(self, path: str | Path, *, bad_rows: BadRows) -> tuple[Self, list[TextExample]]:
-        rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        task = self._with_columns(path, [*rows[0].values])
-        examples = list(task._examples(path, rows, bad_rows))
-        labels = self.labels or tuple(sorted({example.label for example in examples}))
+    def _target(self, values: Mapping[str, Any]) -> str:
+        label = table_files.label_value(values, self._label_name)
+        if self.labels and label not in self.labels:
+            raise ValueError(f"unknown label {label!r}. {known_labels(self.labels)}")
+        return label
+
+    def _fitted(self, path: str | Path, examples: Sequence[TextExample[str]]) -> Self:
+        found = [example.label for example in examples]
+        labels = self.labels or tuple(sorted(set(found)))
         if len(labels) < 2:
             raise ValueError(
                 f"{path}: a classifier needs at least two labels. "
-                f"Column {task.label_column!r} has: "
+                f"Column {self._label_name!r} has: "
                 f"{', '.join(map(repr, labels)) or 'none'}."
             )
-        return dataclasses.replace(task, labels=labels), examples
+        task = dataclasses.replace(self, labels=labels)
+        if self.class_weights == (_BALANCED,):
+            # As scikit-learn's "balanced"; a label without examples has no weight to choose.
+            counts = [found.count(label) for label in labels]
+            shares = [len(found) / (len(labels) * count) if count else 1.0 for count in counts]
+            task = dataclasses.replace(task, class_weights=tuple(f"{w:.6g}" for w in shares))
+        if task.class_weights and len(task.class_weights) != len(labels):
+            raise ValueError(
+                f"--class_weights needs a number for each of the {len(labels)} labels "
+                f"({', '.join(labels[:_MOST_LABELS_SHOWN])}). Received: {len(task.class_weights)}."
+            )
+        return task
 
-    def read(self, path: str | Path, *, bad_rows: BadRows) -> list[TextExample]:
-        rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        self._require_columns(path, [*rows[0].values])
-        examples = list(self._examples(path, rows, bad_rows))
-        if not examples:
-            raise ValueError(f"{path}: none of the {len(rows)} rows can be used.")
-        return examples
+    def _target_rows(self, examples: Sequence[TextExample[str]]) -> dict[str, np.ndarray]:
+        rows = {"label_ids": self._ids([example.label for example in examples])}
+        if self.class_weights:
+            rows["example_weights"] = self._weights()[rows["label_ids"]]
+        return rows
 
-    def example(self, record: Mapping[str, Any]) -> TextExample:
-        return TextExample(
-            tuple(table_files.text_value(record, column) for column in self._text_columns)
-        )
+    def _weights(self) -> np.ndarray:
+        import numpy as np
 
-    def features(
-        self, examples: Sequence[TextExample], tokenizer: Tokenizer, *, max_length: int
-    ) -> RaggedFeatures:
-        from keras_bert_suite.data.text_features import text_features
-
-        rows = {}
-        if examples and examples[0].label is not None:
-            rows["label_ids"] = self._ids([example.label for example in examples])
-        return text_features(
-            [example.texts for example in examples], tokenizer, max_length=max_length, rows=rows
-        )
+        try:
+            weights = np.array([float(weight) for weight in self.class_weights], np.float32)
+        except ValueError:
+            weights = np.array([np.nan])
+        if not (np.isfinite(weights) & (weights >= 0)).all():
+            raise ValueError(
+                "--class_weights must be balanced, or numbers that are not negative. Received: "
+                f"{','.join(self.class_weights)}."
+            )
+        return weights
 
     def head(self, config: EncoderConfig, *, dtype: Any = None) -> Head:
         from keras_bert_suite.models.heads.classification import ClassificationHead
@@ -137,7 +124,7 @@ class Classification(Task[TextExample]):
         }
 
     def predictions(
-        self, decoded: Mapping[str, np.ndarray], examples: Sequence[TextExample]
+        self, decoded: Mapping[str, np.ndarray], examples: Sequence[TextExample[str]]
     ) -> list[dict[str, Any]]:
         """{"label": name, "score": its probability, "scores": {name: probability}, best first}.
 
@@ -151,20 +138,19 @@ class Classification(Task[TextExample]):
             # The shortest digits that give the float32 back, not the 17 of its float64.
             named = {self.labels[i]: float(str(scores[i])) for i in order}
             label = self.labels[label_id]
-            known = {}
-            if example.label is not None:
-                known = dict(zip(self._inputs, example.texts, strict=True), gold=example.label)
-            answers.append(known | {"label": label, "score": named[label], "scores": named})
+            answer = {"label": label, "score": named[label], "scores": named}
+            answers.append(self._known(example) | answer)
         return answers
 
     def score(
-        self, predictions: Sequence[Mapping[str, Any]], examples: Sequence[TextExample]
+        self, predictions: Sequence[Mapping[str, Any]], examples: Sequence[TextExample[str]]
     ) -> dict[str, Any]:
-        """Accuracy, macro F1, the majority's accuracy, each label's scores; with two labels also
+        """Accuracy, macro F1, calibration error, each label's scores; with two labels also
 
         F1 of the second label (that of id 1) and Matthews' correlation, as GLUE has them.
         """
         from keras_bert_suite.evaluation import classification as scores
+        from keras_bert_suite.evaluation.calibration import expected_calibration_error
 
         confusion = scores.confusion_matrix(
             self._ids([example.label for example in examples]),
@@ -176,6 +162,10 @@ class Classification(Task[TextExample]):
             "accuracy": scores.accuracy(confusion),
             "macro_f1": scores.macro_f1(confusion),
             "majority_accuracy": scores.majority_accuracy(confusion),
+            "calibration_error": expected_calibration_error(
+                [prediction["score"] for prediction in predictions],
+                [p["label"] == e.label for p, e in zip(predictions, examples, strict=True)],
+            ),
         }
         labels = scores.label_table(confusion, self.labels)
         if len(self.labels) == 2:
@@ -185,6 +175,16 @@ class Classification(Task[TextExample]):
         metrics["labels"] = labels
         return metrics
 
+    def prediction_files(self, predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """errors.jsonl, the surest first, and confusion.svg."""
+        known = [one for one in predictions if "gold" in one]
+        wrong = (one for one in known if one["gold"] != one["label"])
+        gold, found = ([one[key] for one in known] for key in ("gold", "label"))
+        return {
+            "errors.jsonl": error_files.error_lines(wrong, by="score"),
+            **error_files.confusion_files(gold, found, self.labels),
+        }
+
     def report(self, metrics: Mapping[str, Any]) -> str:
         from keras_bert_suite.evaluation.classification import table_text
 
@@ -193,6 +193,7 @@ class Classification(Task[TextExample]):
         if "f1" in metrics:
             names["f1"] = f"F1 of {metrics['f1_positive_label']!r}"
             names["matthews_correlation"] = "Matthews correlation"
+        names["calibration_error"] = "calibration error (15 bins)"
         names["majority_accuracy"] = "accuracy of the most frequent label"
         lines += [f"{name}: {metrics[key]:.4f}" for key, name in names.items()]
         return "\n".join(lines)
@@ -201,63 +202,6 @@ class Classification(Task[TextExample]):
     def classes(self) -> tuple[str, ...]:
         return self.labels
 
-    def signature(self) -> dict[str, dict[str, Any]]:
-        return {"serving_default": {"inputs": list(self._inputs)}}
-
-    def serving_features(
-        self, texts: Mapping[str, tf.Tensor], tokenizer: Tokenizer, max_length: int
-    ) -> dict[str, tf.Tensor]:
-        ids = [tokenizer.ragged_ids(texts[name]) for name in self._inputs]
-        return tokenizer.pack(*ids, max_length=max_length)
-
-    @property
-    def _text_columns(self) -> tuple[str, ...]:
-        return (self.text_column,) if self.text_column else (self.text_a_column, self.text_b_column)
-
-    @property
-    def _inputs(self) -> tuple[str, ...]:
-        return ("text",) if self.text_column else ("text_a", "text_b")
-
-    def _with_columns(self, path: str | Path, present: Sequence[str]) -> Self:
-        """This task with its columns, from the flags or by the default names; checks them."""
-        task = self
-        if not (self.text_column or self.text_a_column):
-            single = "text" in present
-            if single and "text_a" in present and "text_b" in present:
-                raise ValueError(
-                    f"{path} has the columns text and text_a, text_b: say by --text_column, or by "
-                    "--text_a_column with --text_b_column, which are meant."
-                )
-            pair = not single and ("text_a" in present or "text_b" in present)
-            task = dataclasses.replace(
-                self,
-                text_column=None if pair else "text",
-                text_a_column="text_a" if pair else None,
-                text_b_column="text_b" if pair else None,
-            )
-        task._require_columns(path, present)
-        return task
-
-    def _require_columns(self, path: str | Path, present: Sequence[str]) -> None:
-        wanted = [*self._text_columns, self.label_column]
-        if not set(wanted) <= set(present):
-            raise ValueError(table_files.missing_columns(path, wanted, present))
-
-    def _examples(
-        self, path: str | Path, rows: Sequence[table_files.Row], bad_rows: BadRows
-    ) -> Iterator[TextExample]:
-        known = set(self.labels)
-        for row in rows:
-            try:
-                texts = tuple(table_files.text_value(row.values, c) for c in self._text_columns)
-                label = table_files.label_value(row.values, self.label_column)
-                if known and label not in known:
-                    raise ValueError(f"unknown label {label!r}. {_known_labels(self.labels)}")
-            except ValueError as error:
-                bad_rows.add(path, row.line, str(error))
-            else:
-                yield TextExample(texts, label)
-
     def _ids(self, labels: Sequence[str]) -> np.ndarray:
         import numpy as np
 
@@ -265,7 +209,8 @@ class Classification(Task[TextExample]):
         return np.array([ids[label] for label in labels], np.int32)
 
 
-def _known_labels(labels: Sequence[str]) -> str:
+def known_labels(labels: Sequence[str]) -> str:
+    """A sentence that names the labels, not too many of them."""
     shown = ", ".join(map(repr, labels[:_MOST_LABELS_SHOWN]))
     more = len(labels) - _MOST_LABELS_SHOWN
     return f"Known: {shown}{f' and {more} more' if more > 0 else ''}."

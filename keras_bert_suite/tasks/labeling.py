@@ -225,6 +225,9 @@ class Labeling(Task[WordsExample]):
         scheme = self.tag_scheme or tag_schemes.detect(tags).scheme
         return labeling_scores.metrics(tags, found, plain=scheme == tag_schemes.PLAIN)
 
+    def prediction_files(self, predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return labeling_scores.error_files_of(predictions)
+
     def report(self, metrics: Mapping[str, Any]) -> str:
         return labeling_scores.report(metrics)
 
@@ -244,9 +247,9 @@ class Labeling(Task[WordsExample]):
         batch: Mapping[str, tf.Tensor],
         texts: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
-        """Of texts {"words", "tags": string, "scores": float32, "starts", "ends": int32}, [B, W]
+        """Of texts "words", "tags" string, "tag_scores" float32, "starts", "ends" int32: [B, W],
 
-        with "num_words" int32 [B], and behind a text's words "" and 0; of token ids `decode`'s.
+        with "num_words" int32 [B]; behind a text's words "" and 0; of token ids `decode`'s.
         """
         from keras_bert_suite.data.word_features import answers_of_texts
 

@@ -13,12 +13,14 @@ from keras_bert_suite.evaluation.entities import (
     entities,
     entity_scores,
 )
+from keras_bert_suite.tasks import error_files
 
 if TYPE_CHECKING:
     import numpy as np
 
     from keras_bert_suite.tasks.labeling import WordsExample
 
+_NEIGHBOURS = 5  # words shown on each side of an error
 _COUNTED = ("gold", "found", "correct")
 
 
@@ -120,6 +122,32 @@ def _tag_metrics(
         "macro_f1": scores.macro_f1(confusion),
         "majority_accuracy": scores.majority_accuracy(confusion),
         "labels": scores.label_table(confusion, names),
+    }
+
+
+def error_files_of(predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """errors.jsonl with a line for each wrong word, the surest first, and confusion.svg."""
+    errors, gold, found = [], [], []
+    for number, answer in enumerate(predictions, start=1):
+        tags = zip(answer.get("gold", ()), answer["tags"], strict=False)
+        for place, (wanted, tag) in enumerate(tags):
+            gold.append(wanted)
+            found.append(tag)
+            if wanted != tag:
+                near = answer["words"][max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1]
+                errors.append(
+                    {
+                        "example": number,
+                        "word": answer["words"][place],
+                        "gold": wanted,
+                        "tag": tag,
+                        "score": answer["scores"][place],
+                        "near": " ".join(near),
+                    }
+                )
+    return {
+        "errors.jsonl": error_files.error_lines(errors, by="score"),
+        **error_files.confusion_files(gold, found, sorted({*gold, *found})),
     }
 
 

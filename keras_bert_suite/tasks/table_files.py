@@ -6,7 +6,8 @@ All are UTF-8 (a byte order mark is ignored) and chosen by the file's ending:
   .csv     a header, then rows as RFC 4180 has them: a field in quotation marks may hold commas,
            line ends and doubled quotation marks.
   .jsonl, .ndjson, .json   one JSON object a line.
-Blank lines are passed over.
+Blank lines are passed over. GLUE's CoLA, which has no header, is known by its columns. A folder is
+what Hugging Face's `datasets` saved (`tasks/dataset_folders.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import csv
 import dataclasses
 import io
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_bert_suite.tasks import dataset_folders
 from keras_bert_suite.tasks.bad_rows import BadRows
 
+# GLUE's CoLA has no header: where the sentence is from, 1 = acceptable, the author's own mark.
+_COLA = ("source", "label", "mark", "sentence")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 _ENDINGS = (".tsv", ".csv", *JSON_ENDINGS)
 
@@ -46,6 +51,9 @@ def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[Row]:
       OSError: the file cannot be opened.
     """
     path = Path(path)
+    if path.is_dir():
+        yield from (Row(number, values) for number, values in dataset_folders.read_rows(path))
+        return
     if path.suffix.lower() not in _ENDINGS:
         raise ValueError(
             f"{path}: a file's ending tells its format and must be one of {', '.join(_ENDINGS)}. "
@@ -118,6 +126,39 @@ def label_value(values: Mapping[str, Any], column: str) -> str:
     return value
 
 
+def number_value(values: Mapping[str, Any], column: str) -> float:
+    """The number in a column.
+
+    Raises:
+      ValueError: no such column, or no finite number.
+    """
+    value = column_value(values, column)
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = float("nan")
+    if not math.isfinite(number):
+        raise ValueError(f"column {column!r} must hold a number. Received: {_shortened(value)}")
+    return number
+
+
+def labels_value(values: Mapping[str, Any], column: str, *, separator: str) -> tuple[str, ...]:
+    """The labels in a column: a list of a JSON line, or the parts of a string; each once.
+
+    Raises:
+      ValueError: no such column, another type, or a label that is empty.
+    """
+    value = column_value(values, column)
+    parts = value.split(separator) if isinstance(value, str) and value.strip() else value
+    parts = [] if isinstance(parts, str) else parts
+    if not isinstance(parts, list):
+        raise ValueError(
+            f"column {column!r} must hold a list of labels. Received: {_shortened(value)}"
+        )
+    names = [label_value({column: part}, column) for part in parts]
+    return tuple(dict.fromkeys(name.strip() for name in names))
+
+
 def missing_columns(path: str | Path, wanted: Sequence[str], present: Sequence[str]) -> str:
     """The message for a file whose header lacks columns."""
     absent = [repr(column) for column in wanted if column not in present]
@@ -134,8 +175,11 @@ def _table(
     header: list[str] = []
     for line, record in records:
         if not header:
-            header = _checked_header(path, line, record)
-            continue
+            if _is_cola(record):
+                header = list(_COLA)
+            else:
+                header = _checked_header(path, line, record)
+                continue
         if len(record) != len(header):
             bad_rows.add(
                 path,
@@ -147,6 +191,10 @@ def _table(
             bad_rows.add(path, line, reason)
         else:
             yield Row(line, dict(zip(header, record, strict=True)))
+
+
+def _is_cola(record: Sequence[str]) -> bool:
+    return len(record) == len(_COLA) and record[1] in ("0", "1") and record[2] in ("", "*")
 
 
 def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:

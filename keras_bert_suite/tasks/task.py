@@ -149,7 +149,7 @@ class Task(Choice, abc.ABC, Generic[Example]):
     # Files
 
     def prediction_files(self, predictions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """More files that evaluation leaves behind: name -> JSON value."""
+        """More files that evaluation leaves behind: name -> JSON value, or text as it stands."""
         del predictions
         return {}
 

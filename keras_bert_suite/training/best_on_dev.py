@@ -58,6 +58,18 @@ class BestOnDev:
             if isinstance(value, float) and not name.startswith("majority")
         }
 
+    def exhausted(self, step: int, *, patience: int) -> bool:
+        """Whether the score has not risen in the `patience` steps before `step`.
+
+        A state that was not scored yet is scored first, so that a resumed run ends where an
+        uninterrupted one does.
+        """
+        if self.step is None or step - self.step < patience:
+            return False
+        if self.evaluated_step != step:
+            self(step)
+        return step - self.step >= patience
+
     def _restore(self) -> None:
         if not (self.directory / "config.json").exists():
             return

@@ -22,7 +22,7 @@ def write_evaluation(evaluation: Evaluation, output_dir: str | Path, *, task: Ta
     with atomic_write(output_dir / "predictions.jsonl") as file:
         file.writelines(json.dumps(p, ensure_ascii=False) + "\n" for p in evaluation.predictions)
     for name, content in task.prediction_files(evaluation.predictions).items():
-        _write_json(output_dir / name, content)
+        _write(output_dir / name, content)
     _write_json(output_dir / "metrics.json", evaluation.metrics)
 
 
@@ -42,6 +42,14 @@ def score_predictions_file(
     metrics = task.score_file(predictions_file, data_file=data_file, null_odds_file=null_odds_file)
     _write_json(Path(output_dir) / "metrics.json", metrics)
     return metrics
+
+
+def _write(path: Path, content: Any) -> None:
+    if not isinstance(content, str):
+        _write_json(path, content)
+        return
+    with atomic_write(path) as file:
+        file.write(content)
 
 
 def _write_json(path: Path, value: Any) -> None:

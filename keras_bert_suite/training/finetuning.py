@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Callable
@@ -15,28 +16,29 @@ from keras_bert_suite import __version__
 from keras_bert_suite.checkpoints.model_directory import (
     load_encoder,
     load_model,
-    load_tokenizer,
     read_encoder_config,
     save_model,
     write_json,
 )
 from keras_bert_suite.config import EncoderConfig
-from keras_bert_suite.data.bucketing import BucketedSource, RaggedFeatures
+from keras_bert_suite.data.bucketing import BucketedSource
 from keras_bert_suite.files import atomic_write
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
-from keras_bert_suite.tasks.bad_rows import BadRows
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.training.best_on_dev import BestOnDev
+from keras_bert_suite.training.finetune_data import FinetuneData
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.optimizers import make_optimizer
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.prediction import Predictor, check_sequence_length
 from keras_bert_suite.training.report import write_report
+from keras_bert_suite.training.several_runs import finetune_several
 from keras_bert_suite.training.strategies import is_chief, make_strategy
 from keras_bert_suite.training.trainer import Trainer
 from keras_bert_suite.training.training_result import TrainingResult
 from keras_bert_suite.training.workers import worker_errors
+from keras_bert_suite.tuning.freezing import freeze_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +56,19 @@ class FinetuneResult:
     task: Task
     metrics: dict[str, Any] | None
 
+    def of_several(self, metrics: dict[str, Any]) -> FinetuneResult:
+        """This result with the numbers of all runs, of which it is the best."""
+        return dataclasses.replace(self, metrics=metrics)
+
     def summary(self, settings: FinetuneSettings) -> str:
         """What was reached, what was written where, and what to do next."""
         score = ""
         if self.metrics:
             best_by = self.task.best_by
             score = f", dev {best_by} {self.metrics[best_by]:.4f}"
+            if "runs" in self.metrics:
+                mean, spread = (self.metrics[k][best_by] for k in ("mean", "deviation"))
+                score += f", best of {len(self.metrics['runs'])} runs ({mean:.4f} +- {spread:.4f})"
         pace = self.training.tokens_per_second
         return (
             f"{settings.task.name}, {settings.tuning.name} tuning{score}: {self.training.step:,} "
@@ -87,10 +96,12 @@ def finetune(
       ValueError: a file, the model directory or a number that cannot be used.
       OSError: something could not be read or written.
     """
+    if settings.runs() != [settings]:
+        return finetune_several(settings, finetune=finetune, say=say)
     strategy = make_strategy(settings.strategy, cluster=settings)
     config = read_encoder_config(settings.init_from)
     check_sequence_length(settings.sequence_length, max_positions=config.max_positions)
-    data = _Data(settings, say=say)
+    data = FinetuneData(settings, say=say)
     source = BucketedSource(
         data.features,
         global_batch_size=settings.batch_size,
@@ -112,6 +123,7 @@ def finetune(
         log_every=max(10, num_steps // 20),
         evaluate=best,
         evaluate_every=source.steps_per_epoch if best else None,
+        stop_early=_early_stop(settings, best, source.steps_per_epoch),
         settings=settings.to_compare(),
     )
     say(
@@ -120,10 +132,10 @@ def finetune(
         f"{sum(math.prod(v.shape) for v in model.trainable_variables):,} weights learn"
     )
     training = trainer.run()
-    if training.step < num_steps or not is_chief(strategy):
+    if not trainer.done(training.step) or not is_chief(strategy):
         return FinetuneResult(training, data.task, None)
-    if best and best.evaluated_step != num_steps:  # a signal came during the last step
-        best(num_steps)
+    if best and best.evaluated_step != training.step:  # a signal came during the last step
+        best(training.step)
     metrics = _write(settings, data, model=model, best=best, training=training)
     write_report(
         settings.output_dir,
@@ -133,38 +145,6 @@ def finetune(
         metrics={k: v for k, v in (metrics or {}).items() if isinstance(v, int | float)},
     )
     return FinetuneResult(training, data.task, metrics)
-
-
-class _Data:
-    """The files of a run, read and tokenized."""
-
-    def __init__(self, settings: FinetuneSettings, *, say: Callable[[str], None]):
-        self.tokenizer = load_tokenizer(settings.init_from)
-        self.bad_rows = BadRows(skip=settings.skip_bad_rows)
-        self.task, examples = settings.task.fit(settings.train_file, bad_rows=self.bad_rows)
-        self.num_train = len(examples)
-        self.dev_examples = []
-        if settings.dev_file:
-            self.dev_examples = self.task.read(settings.dev_file, bad_rows=self.bad_rows)
-        self.features: RaggedFeatures = self.task.features(
-            examples, self.tokenizer, max_length=settings.sequence_length
-        )
-        num_rows = len(self.features)
-        rows = f" in {num_rows:,} rows" if num_rows != self.num_train else ""
-        say(
-            f"{settings.train_file}: {self.num_train:,} examples{rows} of mean length "
-            f"{self.features.lengths.mean():.0f} tokens, {self.features.num_truncated} of them cut "
-            f"to {settings.sequence_length}"
-        )
-        for line in self.task.remarks(examples):
-            say(f"{settings.train_file}: {line}")
-        for line in self.task.remarks(self.dev_examples) if self.dev_examples else ():
-            say(f"{settings.dev_file}: {line}")
-        if self.bad_rows.messages:
-            say(
-                f"{len(self.bad_rows.messages)} bad rows skipped, the first: "
-                f"{self.bad_rows.messages[0]}"
-            )
 
 
 def _compiled_model(
@@ -181,6 +161,8 @@ def _compiled_model(
     else:
         model = BertModel(load_encoder(settings.init_from, dtype=policy), [head], dtype=policy)
     model = settings.tuning.apply(model)
+    if settings.freeze_layers is not None:
+        freeze_layers(model, settings.freeze_layers)
     model.compile(
         optimizer=make_optimizer(
             learning_rate=settings.learning_rate,
@@ -189,12 +171,21 @@ def _compiled_model(
             weight_decay=settings.weight_decay,
             clip_norm=settings.clip_norm,
             precision=settings.precision,
+            layer_decay=settings.layer_decay,
         )
     )
     return model
 
 
-def _best_on_dev(settings: FinetuneSettings, model: BertModel, data: _Data) -> BestOnDev:
+def _early_stop(
+    settings: FinetuneSettings, best: BestOnDev | None, steps_per_epoch: int
+) -> Callable[[int], bool] | None:
+    if best is None or settings.early_stopping is None:
+        return None
+    return functools.partial(best.exhausted, patience=settings.early_stopping * steps_per_epoch)
+
+
+def _best_on_dev(settings: FinetuneSettings, model: BertModel, data: FinetuneData) -> BestOnDev:
     return BestOnDev(
         _predictor(settings, model, data),
         data.dev_examples,
@@ -203,7 +194,7 @@ def _best_on_dev(settings: FinetuneSettings, model: BertModel, data: _Data) -> B
     )
 
 
-def _predictor(settings: FinetuneSettings, model: BertModel, data: _Data) -> Predictor:
+def _predictor(settings: FinetuneSettings, model: BertModel, data: FinetuneData) -> Predictor:
     return Predictor(
         model,
         task=data.task,
@@ -215,7 +206,7 @@ def _predictor(settings: FinetuneSettings, model: BertModel, data: _Data) -> Pre
 
 def _write(
     settings: FinetuneSettings,
-    data: _Data,
+    data: FinetuneData,
     *,
     model: BertModel,
     best: BestOnDev | None,
@@ -225,11 +216,15 @@ def _write(
     output_dir, metrics, task = Path(settings.output_dir), None, data.task
     if best:
         model = load_model(best.directory, dtype=policy_name(settings.precision))
-        predictions = _predictor(settings, model, data).predict(
-            data.dev_examples, features=best.features
-        )
+        predictor = _predictor(settings, model, data)
+        predictions = predictor.predict(data.dev_examples, features=best.features)
         task, predictions = task.calibrated(predictions, data.dev_examples)
         metrics = task.score(predictions, data.dev_examples)
+        if data.other_dev:
+            metrics["other_dev_files"] = {
+                path: _scored(task, predictor, examples)
+                for path, examples in data.other_dev.items()
+            }
         with atomic_write(output_dir / "dev_predictions.jsonl") as file:
             for prediction in predictions:
                 file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
@@ -257,6 +252,12 @@ def _write(
         },
     )
     return metrics
+
+
+def _scored(task: Task, predictor: Predictor, examples: list[Any]) -> dict[str, Any]:
+    """The numbers of another file; `task` has what the dev file decided."""
+    predictor.task = task
+    return task.score(predictor.predict(examples), examples)
 
 
 def _static_lengths(settings: FinetuneSettings) -> list[int] | None:

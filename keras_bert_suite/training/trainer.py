@@ -51,6 +51,7 @@ class Trainer:
       max_bad_steps: how many steps the model's guard may skip before the run stops; None: any.
       utilisation: of the machine, to record.
       settings: JSON values that must be the same when the run is resumed.
+      stop_early: asked with the number of steps done, from the state alone; True ends the run.
       quiet: shows no progress.
 
     Raises:
@@ -75,6 +76,7 @@ class Trainer:
         max_bad_steps: int | None = None,
         utilisation: Utilisation | None = None,
         settings: Mapping[str, Any] | None = None,
+        stop_early: Callable[[int], bool] | None = None,
         quiet: bool = False,
     ):
         self._every = {"log": log_every, "checkpoint": checkpoint_every, "evaluate": evaluate_every}
@@ -85,9 +87,8 @@ class Trainer:
                 raise ValueError(f"{name} must be at least 1. Received: {name}={count}.")
         self.model, self.source, self.strategy = model, source, strategy
         self.num_steps, self.steps_per_call = num_steps, steps_per_call
-        self.output_dir = Path(output_dir)
-        self.evaluate, self.utilisation = evaluate, utilisation
-        self.settings = dict(settings or {})
+        self.output_dir, self.settings = Path(output_dir), dict(settings or {})
+        self.evaluate, self.utilisation, self._stop_early = evaluate, utilisation, stop_early
         self._is_chief = strategies.is_chief(strategy)
         self._quiet = quiet or not self._is_chief
         self.over_workers = strategies.WorkerSum(strategy)
@@ -136,10 +137,9 @@ class Trainer:
             finally:
                 log.close()
                 log.report(self.settings, num_steps=self.num_steps)
-        seconds = time.monotonic() - started
         return TrainingResult(
             log.history,
-            seconds,
+            time.monotonic() - started,
             loop.interrupted,
             loop.step,
             loop.tokens_per_second,
@@ -175,6 +175,9 @@ class Trainer:
     def _still_there(self, best: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         # Gone where the state that took its place was damaged afterwards.
         return best if best and self.checkpoint.path(best["step"]).is_dir() else None
+
+    def done(self, step: int) -> bool:
+        return step >= self.num_steps or (self._stop_early is not None and self._stop_early(step))
 
     def evaluation_due(self, step: int) -> bool:
         last = self._best is not None and step == self.num_steps
@@ -221,15 +224,14 @@ class _Loop:
         return self._timed_tokens / self._timed_seconds if self._timed_seconds else 0.0
 
     def run(self, first_step: int, data_state: Mapping[str, Any] | None) -> None:
-        self.step = first_step
-        trainer = self.trainer
-        if self.step >= trainer.num_steps:
+        self.step, trainer = first_step, self.trainer
+        if trainer.done(self.step):
             return
         self._check_bad_steps(trainer.bad_steps.count())
         function = StepFunction(
             trainer.model, trainer.source, trainer.strategy, step=first_step, state=data_state
         )
-        while self.step < trainer.num_steps and not self.interrupted:
+        while not trainer.done(self.step) and not self.interrupted:
             self._call(function)
             self.interrupted = trainer.agreed_signal(self.signals.received)
             if trainer.due("log", self.step) or self.step == trainer.num_steps:

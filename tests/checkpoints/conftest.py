@@ -16,6 +16,7 @@ from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
+from keras_bert_suite.models.heads.multiple_choice import MultipleChoiceHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
@@ -39,6 +40,7 @@ _HEADS = (
     SpanBoundaryHead,
     ReplacedTokenHead,
     SpanQuestionHead,
+    MultipleChoiceHead,
 )
 _LABELLED = (ClassificationHead, TokenLabelingHead)
 

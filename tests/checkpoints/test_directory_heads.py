@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_bert_suite.checkpoints.model_directory import load_encoder, load_model, save_model
+from keras_bert_suite.models.heads.multi_label import MultiLabelHead
 
 
 def test_a_stored_head_is_read(tiny, tmp_path):
@@ -61,7 +62,7 @@ def test_a_head_of_another_width(tiny, tmp_path):
 def test_an_architecture_without_a_head_of_ours(tiny, tmp_path):
     model = tiny.make_model("classification")
     save_model(model, tmp_path / "m")
-    tiny.edit_config(tmp_path / "m", architectures=["BertForMultipleChoice"], keras_bert_suite=None)
+    tiny.edit_config(tmp_path / "m", architectures=["BertLMHeadModel"], keras_bert_suite=None)
     with pytest.raises(ValueError, match=r"config\.json: `architectures` must be of .*Load its"):
         load_model(tmp_path / "m")
     head = tiny.make_head("classification")  # the names of its tensors are the same
@@ -72,11 +73,10 @@ def test_an_architecture_without_a_head_of_ours(tiny, tmp_path):
 
 
 def test_a_stored_head_that_is_no_classification(tiny, tmp_path, caplog):
-    """A regression model of transformers has the same tensor names and one output."""
     model = tiny.make_model("classification")
     save_model(model, tmp_path / "m")
-    tiny.edit_config(tmp_path / "m", problem_type="regression", keras_bert_suite=None)
-    with pytest.raises(ValueError, match=r"config\.json: `problem_type` must be 'single_label"):
+    tiny.edit_config(tmp_path / "m", problem_type="ranking", keras_bert_suite=None)
+    with pytest.raises(ValueError, match=r"config\.json: `problem_type` must be one of s"):
         load_model(tmp_path / "m")
     encoder = load_encoder(tmp_path / "m")
     assert tiny.weight_values(encoder) == tiny.weight_values(model.encoder)
@@ -85,6 +85,20 @@ def test_a_stored_head_that_is_no_classification(tiny, tmp_path, caplog):
     load_model(tmp_path / "m", heads=[head])
     np.testing.assert_array_equal(head.classifier.kernel.numpy(), before)
     assert "its classification head is another (`problem_type` must be" in caplog.text
+
+
+def test_a_head_for_another_problem_starts_fresh(tiny, tmp_path, caplog):
+    """Several labels at once and one of them have the same tensors, and mean different things."""
+    save_model(tiny.make_model("classification"), tmp_path / "m")
+    tiny.edit_config(
+        tmp_path / "m", problem_type="multi_label_classification", keras_bert_suite=None
+    )
+    assert isinstance(load_model(tmp_path / "m").heads["classification"], MultiLabelHead)
+    head = tiny.make_head("classification")
+    before = head.classifier.kernel.numpy()
+    load_model(tmp_path / "m", heads=[head])
+    np.testing.assert_array_equal(head.classifier.kernel.numpy(), before)
+    assert "is another (problem_type 'multi_label_classification')" in caplog.text
 
 
 def test_a_head_that_the_family_has_not(tiny, tmp_path):

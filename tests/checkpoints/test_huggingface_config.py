@@ -89,8 +89,8 @@ def test_heads_of_our_directory():
 
 
 def test_an_architecture_that_we_have_no_head_for():
-    values = {"architectures": ["BertForMultipleChoice"]}
-    with pytest.raises(ValueError, match="`architectures` must be of .*BertForMultipleChoice"):
+    values = {"architectures": ["BertLMHeadModel"]}
+    with pytest.raises(ValueError, match="`architectures` must be of .*BertLMHeadModel"):
         stored_heads(values, _Names("classifier.bias"), strict=True)
     assert stored_heads(values, _Names("classifier.bias"), strict=False) == []
 
@@ -136,7 +136,8 @@ def test_labels(tiny, values, labels):
         ({"id2label": {"0": "a", "2": "b"}}, r"must number the labels 0, 1, 2, .*\['0', '2'\]"),
         ({"id2label": ["a", "b"]}, "`id2label` must be an object"),
         ({"id2label": {"0": "a", "1": "a"}}, "`labels` must differ"),
-        ({"problem_type": "regression"}, "`problem_type` must be .*Received: 'regression'"),
+        ({"problem_type": "ranking"}, "`problem_type` must be one of single.*Received: 'ranking'"),
+        ({"problem_type": "regression"}, "`labels` must name the one number. Received: .*LABEL_1"),
     ],
 )
 def test_labels_that_are_none(tiny, values, message):
@@ -187,7 +188,7 @@ def test_a_head_that_config_json_cannot_say(tiny):
 
 def test_a_head_without_a_table(tiny):
     with pytest.raises(
-        ValueError, match="one of mlm, nsp, classification, labeling, qa, sop, sbo, span, .*'own'"
+        ValueError, match=r"one of mlm, nsp, classification, labeling, multiple_choice, .*'own'"
     ):
         huggingface_config.describe(tiny.CONFIG, {"own": object()}, dtype="float32")
 
@@ -236,3 +237,9 @@ def test_dropouts_of_the_families(family, kind, key, default):
     assert make_head(kind, config, {}, num_labels=2).dropout_rate == default
     if key is not None:
         assert make_head(kind, config, {key: 0.4}, num_labels=2).dropout_rate == 0.4
+
+
+def test_one_label_without_a_problem_type_is_a_regression(tiny):
+    """As transformers guesses it."""
+    head = make_head("classification", tiny.CONFIG, {"id2label": {"0": "LABEL_0"}}, num_labels=1)
+    assert (type(head).__name__, head.labels) == ("RegressionHead", ["LABEL_0"])

@@ -134,6 +134,10 @@ _OWN = {
 _HEADS = {family: {**_OWN, **heads} for family, heads in _HEADS.items()}
 for _factorised in ("albert", "electra"):
     _HEADS[_factorised]["sbo"] = {**_BOUNDARY, "span_boundary.projection": (3, 4)}
+_CHOICE = {"roberta": None, "albert": None, "distilbert": "pre_classifier"}
+for _family, _hidden in {**_CHOICE, "electra": "sequence_summary.summary"}.items():
+    _hidden_layer = {_hidden: (4, 4)} if _hidden else {}
+    _HEADS[_family]["multiple_choice"] = {**_hidden_layer, "classifier": (1, 4)}
 _ALL = [(family, kind) for family, heads in _HEADS.items() for kind in heads]
 
 

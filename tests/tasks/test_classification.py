@@ -175,10 +175,11 @@ def test_predictions_name_the_labels_best_first():
 
 def test_score_and_report():
     gold = ["animal", "animal", "food", "tool"]
-    predictions = [{"label": label} for label in ("animal", "food", "food", "tool")]
+    predictions = [{"label": label, "score": 1.0} for label in ("animal", "food", "food", "tool")]
     metrics = THREE.score(predictions, [TextExample(("x",), label) for label in gold])
     assert metrics["accuracy"] == 3 / 4
     assert metrics["majority_accuracy"] == 2 / 4
+    assert metrics["calibration_error"] == 1 / 4  # wholly sure, and right three times of four
     assert metrics["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert metrics["labels"]["food"] == {
         "precision": 0.5,
@@ -197,7 +198,8 @@ def test_score_and_report():
 def test_two_labels_score_like_glue():
     gold, answers = ["same", "same", "other", "other"], ["same", "other", "same", "other"]
     metrics = PAIR.score(
-        [{"label": label} for label in answers], [TextExample(("x", "y"), g) for g in gold]
+        [{"label": label, "score": 0.5} for label in answers],
+        [TextExample(("x", "y"), g) for g in gold],
     )
     assert (metrics["f1"], metrics["f1_positive_label"]) == (0.5, "same")
     assert metrics["matthews_correlation"] == 0

@@ -2,9 +2,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import toy_classification
 import training_toy as toy
 
-from keras_bert_suite.training.optimizers import decayed_variables, make_optimizer
+from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.models.encoder import Encoder
+from keras_bert_suite.models.heads.classification import ClassificationHead
+from keras_bert_suite.training.optimizers import (
+    MatrixDecayAdamW,
+    decayed_variables,
+    make_optimizer,
+    rate_factors,
+)
 
 DECAYED = [
     "encoder/embeddings/token_embeddings/embeddings",
@@ -160,3 +169,59 @@ def test_refuses(arguments, message):
 
 def test_clip_norm_zero_switches_clipping_off():
     assert make_optimizer(learning_rate=0.1, num_steps=2, clip_norm=0).global_clipnorm is None
+
+
+def test_a_step_is_adamw_s_by_hand():
+    """Two steps in float64 numpy: decay first, then Adam with the standard bias correction."""
+    weight = keras.Variable(np.array([[1.0, -2.0]], "float32"), name="kernel")
+    optimizer = MatrixDecayAdamW(0.1, weight_decay=0.5, epsilon=1e-6)
+    optimizer.build([weight])
+    expected, m, v = np.array([[1.0, -2.0]]), 0.0, 0.0
+    for step, gradient in enumerate([np.array([[0.3, 2.0]]), np.array([[-0.1, 1.0]])], start=1):
+        optimizer.apply([tf.constant(gradient, tf.float32)], [weight])
+        expected = expected * (1 - 0.1 * 0.5)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        expected = expected - 0.1 * (m / (1 - 0.9**step)) / (
+            np.sqrt(v / (1 - 0.999**step)) + 1e-6 / np.sqrt(1 - 0.999**step)
+        )
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+
+
+def test_layers_below_learn_slower():
+    config = toy_classification.encoder_config()
+    head = ClassificationHead.for_encoder(config, labels=["a", "b"])
+    model = BertModel(Encoder(config), [head])
+    paths = [v.path for v in model.trainable_variables]
+    factors = dict(zip(paths, rate_factors(paths, 0.5), strict=True))
+    shares = {
+        share: {"/".join(path.split("/")[:2]) for path in paths if factors[path] == share}
+        for share in set(factors.values())
+    }
+    assert shares[0.5] == {"encoder/block_1"}
+    assert shares[0.25] == {"encoder/block_0"}
+    assert shares[0.125] == {"encoder/embeddings"}
+    assert "encoder/pooler" in shares[1.0] and len(shares) == 4
+    optimizer = make_optimizer(
+        learning_rate=0.1, num_steps=10, layer_decay=0.5, weight_decay=0.0, clip_norm=None
+    )
+    optimizer.build(model.trainable_variables)
+    before = [v.numpy() for v in model.trainable_variables]
+    optimizer.apply([tf.ones(v.shape) for v in model.trainable_variables])
+    for path, old, new in zip(paths, before, model.trainable_variables, strict=True):
+        # Adam's first step is the rate, whatever the gradient.
+        np.testing.assert_allclose(old - new.numpy(), 0.1 * factors[path], rtol=1e-3)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+    assert again.layer_decay == 0.5
+
+
+@pytest.mark.parametrize(
+    "options", [{"layer_decay": 0.0}, {"layer_decay": 0.9, "optimizer": "lamb"}]
+)
+def test_layer_decay_out_of_place(options):
+    with pytest.raises(ValueError, match=r"layer_decay must be in \(0, 1\], and goes with adamw"):
+        make_optimizer(learning_rate=0.1, num_steps=10, **options)
+
+
+def test_amsgrad_is_refused():
+    with pytest.raises(ValueError, match="amsgrad is not implemented"):
+        MatrixDecayAdamW(0.1, amsgrad=True)

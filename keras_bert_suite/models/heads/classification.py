@@ -37,6 +37,7 @@ class ClassificationHead(RowClassifier):
     """
 
     kind = "classification"
+    problem_type = "single_label_classification"  # transformers' name for what the loss is
     terms = ("label",)
     metric_names = ("label_accuracy",)
     target_key = "label_ids"
@@ -54,7 +55,7 @@ class ClassificationHead(RowClassifier):
         name="classification",
         **kwargs,
     ):
-        labels = checked_labels(labels)
+        labels = self.checked_labels(labels)
         super().__init__(
             num_classes=len(labels),
             hidden_size=hidden_size,
@@ -84,6 +85,11 @@ class ClassificationHead(RowClassifier):
             initializer_range=config.initializer_range,
             **kwargs,
         )
+
+    @staticmethod
+    def checked_labels(labels):
+        """Returns the labels as a list of str; raises ValueError where they cannot be chosen."""
+        return checked_labels(labels)
 
     def get_config(self):
         return {**super().get_config(), "labels": list(self.labels)}
