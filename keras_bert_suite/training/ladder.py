@@ -93,7 +93,7 @@ def climb(
                     return LadderOutcome("", exit_status)
                 write_json(cell, "result.json", {"settings": told, **result})
             cells[rung].append(result)
-    summary = summarize(cells, metric=task.best_by)
+    summary = summarize(cells, metric=cells[settings.rungs[0]][0]["metric"])
     table = as_markdown(summary, settings)
     write_json(output_dir, "ladder.json", {"settings": told, "rungs": summary})
     with atomic_write(output_dir / "ladder.md") as file:
@@ -242,5 +242,6 @@ def _run(
     if tuning.training.interrupted:
         return None, tuning.training.exit_status
     probe = {k: v for k, v in tuning.metrics.items() if isinstance(v, int | float)}
-    say(f"{rung}, seed {seed}: {task.best_by} {probe[task.best_by]:.4f}")
-    return {"mlm_loss": pretraining.metrics["mlm_loss"], "probe": probe}, 0
+    metric = tuning.task.best_by  # the fitted task's: the data may decide it
+    say(f"{rung}, seed {seed}: {metric} {probe[metric]:.4f}")
+    return {"mlm_loss": pretraining.metrics["mlm_loss"], "metric": metric, "probe": probe}, 0
