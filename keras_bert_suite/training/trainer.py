@@ -119,8 +119,7 @@ class Trainer:
         return result
 
     def _run(self) -> TrainingResult:
-        started = time.monotonic()
-        state = self.checkpoint.restore_newest(settings=self.settings)
+        started, state = time.monotonic(), self.checkpoint.restore_newest(settings=self.settings)
         first_step = state.step if state else 0
         self._saved_step = first_step if state else None
         if state and self._best:
