@@ -44,8 +44,6 @@ _MEANINGS = {
     "start": "of the answer, in characters of the text (from token ids: in tokens)",
     "end": "behind the answer, as start",
     "null_score": "probability that there is no answer",
-    "null_odds": "score of: there is none, less that of the best answer; above the threshold there "
-    "is no answer",
     "start_logits": "unnormalised scores of an answer's first token",
     "end_logits": "unnormalised scores of an answer's last token",
     "label_logits": "unnormalised scores of the labels",

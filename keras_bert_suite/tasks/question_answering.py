@@ -189,7 +189,7 @@ class QuestionAnswering(Task[QuestionExample]):
         batch: Mapping[str, tf.Tensor],
         texts: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
-        """{"answer" string, "score", "start", "end", "null_score", "null_odds"}, [examples] each.
+        """{"answer" string, "score", "start", "end", "null_score"}, [examples] each.
 
         Of token ids there is no "answer", and `start` and `end` are columns.
         """

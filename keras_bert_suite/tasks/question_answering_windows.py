@@ -220,7 +220,7 @@ def served(
 
     Returns:
       "answer" string [examples] (not where `contexts` is None), float32 [examples] "score" (its
-      probability among the n best and, with a threshold, "no answer"), "null_score", "null_odds",
+      probability among the n best and, with a threshold, "no answer"), "null_score",
       int32 [examples] "start" and "end", 0 where there is no answer.
     """
     rows = tf.shape(found["null_scores"])[0]
@@ -239,7 +239,6 @@ def served(
         "start": start,
         "end": end,
         "null_score": shares[:, 0],
-        "null_odds": odds,
     }
     if contexts is not None:
         answers["answer"] = tf.strings.substr(contexts, start, end - start, unit="UTF8_CHAR")

@@ -96,11 +96,6 @@ def test_pairs_are_learnt_and_ranked(directory, tmp_path):
         ]
     )
     assert len(one["embedding"]) == 32 and pair == {"similarity": pytest.approx(1.0)}
-    served = export_model(tmp_path / "tuned", tmp_path / "export")
-    vectors = tf.saved_model.load(str(served.path)).signatures["serving_default"](
-        text=tf.constant(["old cat"])
-    )
-    np.testing.assert_allclose(vectors["embedding"][0], one["embedding"], atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", [0, -2])
@@ -118,6 +113,7 @@ def test_the_vectors_of_tokens(directory, layer):
     ]
 
 
+@pytest.mark.slow
 def test_token_vectors_are_served(directory, tmp_path):
     result = export_model(directory, tmp_path, task="token_vectors", options={"layer": 1})
     served = tf.saved_model.load(str(result.path)).signatures["serving_default"]
@@ -125,6 +121,17 @@ def test_token_vectors_are_served(directory, tmp_path):
     layers, mask = layers_of(directory, TEXTS)
     found = answers["token_vectors"].numpy() * mask[:, :, None]
     np.testing.assert_allclose(found, layers[1] * mask[:, :, None], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_embeddings_are_served(directory, tmp_path):
+    result = export_model(directory, tmp_path, task="embedding")
+    served = tf.saved_model.load(str(result.path)).signatures["serving_default"]
+    predictor = Predictor.load(directory, task="embedding")
+    answers = predictor.predict([predictor.task.example({"text": text}) for text in TEXTS])
+    wanted = [answer["embedding"] for answer in answers]
+    found = served(text=tf.constant(TEXTS))["embedding"]
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_errors(directory, tmp_path):

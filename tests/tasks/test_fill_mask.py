@@ -73,6 +73,7 @@ def test_the_words_are_the_likeliest_of_the_head(directory):
     assert answer["filled"] == f"the {first} eats {second} \U0001f600"
 
 
+@pytest.mark.slow
 def test_what_is_served(directory, tmp_path):
     result = export_model(directory, tmp_path, task="fill_mask", options={"top_k": 2})
     served = tf.saved_model.load(str(result.path)).signatures["serving_default"]

@@ -161,7 +161,7 @@ def test_the_answer_lost_is_left_out_with_a_warning(tmp_path):
 def tuned(tmp_path_factory):
     """(directory, dev file, result) of a run on the toy questions, some unanswerable."""
     folder = tmp_path_factory.mktemp("questions")
-    train = toy_questions.write_squad(folder / "train.json", toy_questions.questions(240))
+    train = toy_questions.write_squad(folder / "train.json", toy_questions.questions(150))
     dev = toy_questions.write_squad(folder / "dev.json", toy_questions.questions(30, seed=1))
     settings = FinetuneSettings(
         task=QuestionAnswering(doc_stride=4),
@@ -170,7 +170,7 @@ def tuned(tmp_path_factory):
         train_file=str(train),
         dev_file=str(dev),
         output_dir=str(folder / "tuned"),
-        epochs=8,
+        epochs=5,
         learning_rate=5e-3,
         batch_size=16,
         sequence_length=16,
@@ -241,6 +241,21 @@ def test_what_is_served_is_what_is_predicted_and_slices_the_context(tuned, tmp_p
             assert one["text"] == context[one["start"] : one["end"]]
     assert (answers["answer"] != "").numpy().any()
     assert predictions[contexts.index("")]["n_best"] == []
+
+
+@pytest.mark.slow
+def test_a_context_of_100_000_characters_and_bfloat16(tuned, tmp_path):
+    directory, _, _ = tuned
+    result = export_model(directory, tmp_path, precision="bfloat16")
+    served = tf.saved_model.load(str(result.path)).signatures["serving_default"]
+    context = "red old new " * 8_400 + "cat"
+    answers = served(question=tf.constant(["some of the cat"]), context=tf.constant([context]))
+    start, end = int(answers["start"][0]), int(answers["end"][0])
+    assert answers["answer"].numpy()[0].decode() == context[start:end]
+    predictor = Predictor.load(directory)
+    example = predictor.task.example({"question": "some of the cat", "context": context})
+    (prediction,) = predictor.predict([example])
+    assert prediction["n_best"]
 
 
 def test_malformed_bytes_do_no_harm(tuned):

@@ -11,6 +11,7 @@ import toy_spans
 from keras_bert_suite.checkpoints.model_directory import load_model, read_config
 from keras_bert_suite.models.heads.span_classification import SpanClassificationHead
 from keras_bert_suite.serving.saved_model import export_model
+from keras_bert_suite.serving.signatures import Signatures
 from keras_bert_suite.tasks.bad_rows import BadRows
 from keras_bert_suite.tasks.span_answers import best_spans
 from keras_bert_suite.tasks.span_classification import SpanClassification
@@ -193,6 +194,7 @@ def test_it_learns_the_toy_spans_and_is_read_back(tuned):
     json.dumps(evaluation.predictions)
 
 
+@pytest.mark.slow
 def test_what_is_served_is_what_is_predicted_and_slices_the_text(tuned, tmp_path):
     directory, _, _ = tuned
     exported = export_model(directory, tmp_path)
@@ -230,9 +232,11 @@ def test_given_spans_get_labels(tmp_path):
     first, second = answer["spans"]
     assert (first["text"], first["label"]) == ("bread", "food")
     assert (second["text"], second["label"], second["score"]) == (" ", None, 0.0)
-    exported = export_model(directory, tmp_path / "export")
-    served = tf.saved_model.load(str(exported.path)).signatures["serving_default"]
-    answers = served(text=tf.constant([record["text"]]), spans=tf.constant(["12-17"]))
+    signature = Signatures(
+        predictor.model, tokenizer=TOKENIZER, task=predictor.task, max_length=16
+    ).build()["serving_default"]
+    texts = {"text": tf.constant([record["text"]]), "spans": tf.constant(["12-17"])}
+    answers = signature.compute(texts)
     assert answers["span_label"].numpy().tolist() == [[b"food"]]
     np.testing.assert_allclose(answers["span_score"], [[first["score"]]], atol=1e-5)
 
@@ -265,3 +269,11 @@ def test_errors_of_files(tmp_path):
     with pytest.raises(ValueError, match='has no "label"'):
         path.write_text('{"text": "cat", "spans": [{"start": 0, "end": 3}]}')
         SpanClassification().fit(path, bad_rows=BadRows())
+
+
+@pytest.mark.slow
+def test_given_spans_are_exported(tmp_path):
+    task = SpanClassification(candidates="given", max_span_width=3, span_size=8)
+    directory, _, _ = tune(tmp_path, task, epochs=1)
+    result = export_model(directory, tmp_path / "export")
+    assert set(result.signatures) == {"serving_default", "tokens"}
