@@ -43,11 +43,11 @@ class SentenceOrderHead(RowClassifier):
         )
 
     @classmethod
-    def for_encoder(cls, config, *, dropout=0.1, **kwargs):
-        """Returns a fresh head for an EncoderConfig."""
+    def for_encoder(cls, config, *, dropout=None, **kwargs):
+        """Returns a fresh head for an EncoderConfig; its dropout is the encoder's unless told."""
         return cls(
             hidden_size=config.hidden_size,
-            dropout=dropout,
+            dropout=config.hidden_dropout if dropout is None else dropout,
             initializer_range=config.initializer_range,
             **kwargs,
         )
