@@ -43,7 +43,7 @@ prepare_environment() {
   python="$directory/bin/python"
   "$python" -c '' || fail "$python does not run; remove $directory and start again"
   requirements="$(cd "$root" && cat setup.cfg pyproject.toml | sha256sum)"
-  sources="$(cd "$root" && find bin keras_bert_suite README.md setup.cfg pyproject.toml -type f \
+  sources="$(cd "$root" && find bin keras_bert_suite recipes README.md setup.cfg pyproject.toml -type f \
     ! -name '*.pyc' | LC_ALL=C sort | xargs sha256sum | sha256sum)"
   local options=(--disable-pip-version-check --no-input --root-user-action=ignore)
   if [ "$(cat "$directory/.requirements-$extra" 2>/dev/null)" != "$requirements" ]; then
