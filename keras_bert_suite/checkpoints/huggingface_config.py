@@ -150,6 +150,8 @@ def make_head(
     key = TABLES[config.family].dropout_keys.get(kind)
     if key is not None and values.get(key) is not None:
         options["dropout"] = values[key]
+    elif kind == "sop":
+        options["dropout"] = 0.1  # AlbertConfig.classifier_dropout_prob, where it is not told
     head = _HEADS[kind]
     if kind == "classification":
         head = _classifier(values.get("problem_type"), options["labels"])

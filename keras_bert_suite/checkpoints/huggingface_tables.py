@@ -172,7 +172,6 @@ _BERT = FamilyTable(
             "cls.predictions.bias",
         ),
         "nsp": dense("nsp.classifier", "cls.seq_relationship"),
-        "sop": dense("sop.classifier", "sop_classifier.classifier"),  # ALBERT's name
         **_classifiers(),
     },
     ties={

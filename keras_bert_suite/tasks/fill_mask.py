@@ -103,7 +103,7 @@ class FillMask(Task[MaskedExample]):
     ) -> RaggedFeatures:
         import numpy as np
 
-        from keras_bert_suite.tasks.mask_features import mask_features
+        from keras_bert_suite.tasks.graph.mask_features import mask_features
 
         features = mask_features(
             [example.text for example in examples], tokenizer, max_length=max_length
@@ -198,7 +198,7 @@ class FillMask(Task[MaskedExample]):
     def serving_features(
         self, texts: Mapping[str, tf.Tensor], tokenizer: Tokenizer, max_length: int
     ) -> dict[str, tf.Tensor]:
-        from keras_bert_suite.tasks.mask_features import mask_rows
+        from keras_bert_suite.tasks.graph.mask_features import mask_rows
 
         return mask_rows(texts["text"], tokenizer, max_length=max_length)
 

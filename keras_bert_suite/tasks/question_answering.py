@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from keras_bert_suite.config import EncoderConfig
     from keras_bert_suite.data.bucketing import RaggedFeatures
     from keras_bert_suite.models.heads.head import Head
-    from keras_bert_suite.tasks.question_answering_windows import Windows
+    from keras_bert_suite.tasks.graph.question_answering_windows import Windows
     from keras_bert_suite.text.tokenizer import Tokenizer
 
 
@@ -100,7 +100,7 @@ class QuestionAnswering(Task[QuestionExample]):
     def features(
         self, examples: Sequence[QuestionExample], tokenizer: Tokenizer, *, max_length: int
     ) -> RaggedFeatures:
-        from keras_bert_suite.tasks.question_answering_features import question_features
+        from keras_bert_suite.tasks.graph.question_answering_features import question_features
 
         return question_features(examples, tokenizer, self._windows(max_length))
 
@@ -113,7 +113,7 @@ class QuestionAnswering(Task[QuestionExample]):
         self, outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """The best answers of each row: see `question_answering_windows.candidates`."""
-        from keras_bert_suite.tasks.question_answering_windows import candidates
+        from keras_bert_suite.tasks.graph.question_answering_windows import candidates
 
         return candidates(
             outputs, batch, n_best=self.n_best, max_answer_tokens=self.max_answer_tokens
@@ -128,7 +128,7 @@ class QuestionAnswering(Task[QuestionExample]):
         Scores are probabilities among the n best answers and, if there may be none, "no answer".
         Where the answers are known, "id", "question" and "gold" come first.
         """
-        from keras_bert_suite.tasks.question_answering_features import join_rows
+        from keras_bert_suite.tasks.graph.question_answering_features import join_rows
 
         joined = join_rows(decoded, examples)
         return [
@@ -193,7 +193,7 @@ class QuestionAnswering(Task[QuestionExample]):
 
         Of token ids there is no "answer", and `start` and `end` are columns.
         """
-        from keras_bert_suite.tasks.question_answering_windows import served
+        from keras_bert_suite.tasks.graph.question_answering_windows import served
 
         return served(
             decoded,
@@ -211,6 +211,6 @@ class QuestionAnswering(Task[QuestionExample]):
         return scores.answered(prediction, null_threshold=threshold)
 
     def _windows(self, max_length: int) -> Windows:
-        from keras_bert_suite.tasks.question_answering_windows import Windows
+        from keras_bert_suite.tasks.graph.question_answering_windows import Windows
 
         return Windows(max_length, self.max_question_tokens, self.doc_stride)

@@ -29,7 +29,7 @@ def prediction(
     """
     import numpy as np
 
-    from keras_bert_suite.tasks.question_answering_windows import exists
+    from keras_bert_suite.tasks.graph.question_answering_windows import exists
 
     found = exists(row["span_scores"])
     known: dict[str, Any] = {"id": example.id} if example.id else {}

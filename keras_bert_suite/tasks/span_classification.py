@@ -122,7 +122,7 @@ class SpanClassification(Task[SpanExample]):
     def features(
         self, examples: Sequence[SpanExample], tokenizer: Tokenizer, *, max_length: int
     ) -> RaggedFeatures:
-        from keras_bert_suite.tasks.span_features import span_features
+        from keras_bert_suite.tasks.graph.span_features import span_features
 
         return span_features(
             examples,
@@ -154,7 +154,7 @@ class SpanClassification(Task[SpanExample]):
 
         [start, end) in characters of the text, or in columns where the batch has no offsets.
         """
-        from keras_bert_suite.tasks import span_answers
+        from keras_bert_suite.tasks.graph import span_answers
 
         if self._given:
             return span_answers.labelled_spans(outputs, batch)
@@ -228,7 +228,7 @@ class SpanClassification(Task[SpanExample]):
         self, texts: Mapping[str, tf.Tensor], tokenizer: Tokenizer, max_length: int
     ) -> dict[str, tf.Tensor]:
         """Given candidates come as strings: "3-7, 12-20", characters [start, end)."""
-        from keras_bert_suite.tasks import span_features
+        from keras_bert_suite.tasks.graph import span_features
 
         rows = span_features.span_rows(
             texts["text"], texts.get("context"), tokenizer, max_length=max_length

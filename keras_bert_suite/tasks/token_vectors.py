@@ -71,7 +71,7 @@ class TokenVectors(Task[SpanExample]):
     def features(
         self, examples: Sequence[SpanExample], tokenizer: Tokenizer, *, max_length: int
     ) -> RaggedFeatures:
-        from keras_bert_suite.tasks.span_features import span_features
+        from keras_bert_suite.tasks.graph.span_features import span_features
 
         return span_features(
             examples,
@@ -116,7 +116,7 @@ class TokenVectors(Task[SpanExample]):
     def serving_features(
         self, texts: Mapping[str, tf.Tensor], tokenizer: Tokenizer, max_length: int
     ) -> dict[str, tf.Tensor]:
-        from keras_bert_suite.tasks.span_features import span_rows
+        from keras_bert_suite.tasks.graph.span_features import span_rows
 
         return span_rows(texts["text"], None, tokenizer, max_length=max_length)
 

@@ -15,7 +15,7 @@ from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.serving.saved_model import export_model
 from keras_bert_suite.tasks.bad_rows import BadRows
 from keras_bert_suite.tasks.fill_mask import FillMask
-from keras_bert_suite.tasks.mask_features import mask_rows
+from keras_bert_suite.tasks.graph.mask_features import mask_rows
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune
 from keras_bert_suite.training.prediction import Predictor

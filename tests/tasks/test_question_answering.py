@@ -12,8 +12,8 @@ import toy_questions
 from keras_bert_suite.checkpoints.model_directory import read_config
 from keras_bert_suite.serving.saved_model import export_model
 from keras_bert_suite.tasks.bad_rows import BadRows
+from keras_bert_suite.tasks.graph.question_answering_windows import Windows, candidates, joined
 from keras_bert_suite.tasks.question_answering import QuestionAnswering
-from keras_bert_suite.tasks.question_answering_windows import Windows, candidates, joined
 from keras_bert_suite.tasks.squad_files import QuestionExample
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune

@@ -13,9 +13,9 @@ from keras_bert_suite.models.heads.span_classification import SpanClassification
 from keras_bert_suite.serving.saved_model import export_model
 from keras_bert_suite.serving.signatures import Signatures
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.span_answers import best_spans
+from keras_bert_suite.tasks.graph.span_answers import best_spans
+from keras_bert_suite.tasks.graph.span_features import parsed_candidates
 from keras_bert_suite.tasks.span_classification import SpanClassification
-from keras_bert_suite.tasks.span_features import parsed_candidates
 from keras_bert_suite.tasks.span_files import Span, SpanExample
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_bert_suite.data.bucketing import RaggedFeatures
-from keras_bert_suite.tasks.question_answering_windows import Windows, answer_columns, joined
+from keras_bert_suite.tasks.graph.question_answering_windows import Windows, answer_columns, joined
 from keras_bert_suite.tasks.squad_files import QuestionExample
 from keras_bert_suite.text.tokenizer import Tokenizer
 
