@@ -80,7 +80,7 @@ def model_dir(tmp_path_factory):
         f"--dev_file={directory}/dev.tsv",
         "--epochs=30",
         "--batch_size=16",
-        "--learning_rate=1e-2",
+        "--learning_rate=5e-3",
         "--sequence_length=32",
         f"--output_dir={directory}/classifier",
     )
