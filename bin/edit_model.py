@@ -7,6 +7,7 @@ Examples:
   bin/edit_model.py --model_dir=bert/ --output_dir=german/ --vocabulary=german/vocab.txt
   bin/edit_model.py --model_dir=bert/ --output_dir=long/ --max_positions=1024
   bin/edit_model.py --model_dir=bert/ --output_dir=small/ --num_layers=6 --dtype=bfloat16
+  bin/edit_model.py --model_dir=lora/ --output_dir=plain/ --merge
 
 Heads, labels and task stay. New words, new positions and left-out layers want training: the result
 is what bin/pretrain.py and bin/finetune.py begin from (--init_from).
@@ -58,6 +59,10 @@ _DTYPE = flags.DEFINE_enum(
     "Of the stored weights (default: that of the model directory).",
 )
 
+_MERGE = flags.DEFINE_bool(
+    "merge", False, "Make a plain model of a tuned part (of bin/finetune.py --tuning) and its base."
+)
+
 
 def main(argv):
     del argv
@@ -73,6 +78,7 @@ def main(argv):
         positions=_POSITIONS.value,
         num_layers=_NUM_LAYERS.value,
         dtype=_DTYPE.value,
+        merge=_MERGE.value,
     )
     changes = edit_model(_MODEL_DIR.value, _OUTPUT_DIR.value, edits)
     print(

@@ -46,7 +46,7 @@ def test_alternatives_are_found_in_their_room_and_elsewhere():
 def test_unknown_names_get_the_known_ones():
     with pytest.raises(ValueError, match="Unknown task 'regresion'. Known: classification"):
         Task.named("regresion")
-    with pytest.raises(ValueError, match="Unknown tuning method 'half'. Known: full, head, sparse"):
+    with pytest.raises(ValueError, match="Unknown tuning method 'half'. Known: bitfit, full, "):
         TuningMethod.from_options("half", {})
 
 
@@ -87,7 +87,12 @@ def test_configs_that_cannot_be_used(config, message):
 def test_flags_tell_given_from_not_given(monkeypatch):
     values = flags.FlagValues()
     defined = {}
-    for kind, define in (("integer", flags.DEFINE_integer), ("list", flags.DEFINE_list)):
+    kinds = {
+        "integer": flags.DEFINE_integer,
+        "float": flags.DEFINE_float,
+        "list": flags.DEFINE_list,
+    }
+    for kind, define in kinds.items():
         monkeypatch.setitem(
             __import__("keras_bert_suite.choices").choices._DEFINE,
             kind,
@@ -95,10 +100,9 @@ def test_flags_tell_given_from_not_given(monkeypatch):
         )
     defined = TuningMethod.define_flags()
     values(["program", "--layers_for_test=a,b"])
-    assert {name: holder.value for name, holder in defined.items()} == {
-        "rank": None,
-        "layers_for_test": ["a", "b"],
-    }
+    told = {name: holder.value for name, holder in defined.items()}
+    assert told.pop("layers_for_test") == ["a", "b"]
+    assert "rank" in told and set(told.values()) == {None}
     assert values["rank"].help == "Rank for test. (default: 8)"
 
 

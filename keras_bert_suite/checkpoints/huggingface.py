@@ -149,7 +149,7 @@ def read_weights(source: CurrentNames, encoder: Encoder, heads: Mapping[str, Hea
       ValueError: names or shapes do not fit, tied tensors differ, a value is not finite.
     """
     table = source.table
-    bindings = _bind(encoder, heads)
+    bindings = bind(encoder, heads)
     pooler = _names(table.pooler)
     fresh = encoder.pooler is not None and not _has_pooler(source)
     if fresh and not any(head.uses_pooler for head in heads.values()):
@@ -166,7 +166,7 @@ def read_weights(source: CurrentNames, encoder: Encoder, heads: Mapping[str, Hea
 
 def write_weights(encoder: Encoder, heads: Mapping[str, Head]) -> dict[str, np.ndarray]:
     """Returns Hugging Face's names -> values, as transformers stores a model with these heads."""
-    tensors = rename.write(_bind(encoder, heads))
+    tensors = rename.write(bind(encoder, heads))
     if heads:
         return tensors
     prefix = TABLES[encoder.config.family].prefix
@@ -213,7 +213,14 @@ def _names(rules: Iterable[Rule]) -> set[str]:
     return {name for rule in rules for name in rule.theirs}
 
 
-def _bind(encoder: Encoder, heads: Mapping[str, Head]) -> list[rename.Binding]:
+def bind(
+    encoder: Encoder, heads: Mapping[str, Head], *, more: Iterable[Rule] = ()
+) -> list[rename.Binding]:
+    """Returns each weight with its names: of the encoder, of the heads by kind, and by `more`.
+
+    Raises:
+      ValueError: a weight without a rule, or a head that the family does not have.
+    """
     check_heads(encoder.config.family, heads)
     table = TABLES[encoder.config.family]
     rules = [*table.encoder]
@@ -226,4 +233,4 @@ def _bind(encoder: Encoder, heads: Mapping[str, Head]) -> list[rename.Binding]:
     if encoder.config.embedding_size is None:
         rules = [rule for rule in rules if ".projection." not in rule.ours]
     rules = rename.expand(rules, num_layers=len(encoder.blocks))
-    return rename.bind(rules, {"encoder": encoder, **heads})
+    return rename.bind([*rules, *more], {"encoder": encoder, **heads})

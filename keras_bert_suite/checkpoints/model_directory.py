@@ -1,7 +1,8 @@
 """The model directory: one folder that every binary writes and reads, and that transformers opens.
 
 config.json          Hugging Face's keys; what it has no key for under "keras_bert_suite"
-model.safetensors    Hugging Face's tensor names
+model.safetensors    Hugging Face's tensor names; or adapter_model.safetensors, what was tuned of a
+                     base that config.json refers to (adapters.py)
 vocab.txt  tokenizer_config.json  special_tokens_map.json
 training.json  metrics.json   what was run and what it scored, by `write_json`
 """
@@ -15,13 +16,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_bert_suite.checkpoints import huggingface, huggingface_config
+from keras_bert_suite.checkpoints import adapters, huggingface, huggingface_config
 from keras_bert_suite.checkpoints.construction import without_values
 from keras_bert_suite.checkpoints.directory_heads import DirectoryHeads
 from keras_bert_suite.checkpoints.huggingface import CurrentNames
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
 from keras_bert_suite.checkpoints.safetensors_file import write_safetensors
-from keras_bert_suite.checkpoints.sources import Source, find_source
+from keras_bert_suite.checkpoints.sources import (
+    PEFT_CONFIG_FILE,
+    PEFT_FILE,
+    Source,
+    find_source,
+)
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.files import atomic_directory, atomic_write
 from keras_bert_suite.models.bert_model import BertModel
@@ -71,23 +77,36 @@ def save_model(
                 "`pad_token_id` must be the id of [PAD] in the vocabulary, "
                 f"{tokenizer.pad_id}. Received: pad_token_id={encoder.config.pad_token_id}"
             )
-    tensors = huggingface.write_weights(encoder, heads)
+    tuned = model if isinstance(model, BertModel) and model.tuned else None
+    if tuned is None and encoder.attached:
+        raise ValueError(
+            "A model directory holds a plain model, or a tuned part whose base is known. Received: "
+            f"a model with {', '.join(encoder.attached[:2])}, ... Load it from its directory, or "
+            "tune it by checkpoints.adapters.apply"
+        )
+    tensors = adapters.tensors(tuned) if tuned else huggingface.write_weights(encoder, heads)
     dtype = next(iter(tensors.values())).dtype.name
     values = huggingface_config.describe(encoder.config, heads, dtype=dtype)
     if "heads" in (extra or {}):
         raise ValueError('`extra` must not hold "heads": they are the model\'s')
     values[OWN_KEY].update(extra or {})
+    if tuned:
+        values[OWN_KEY].update(adapters.own_values(tuned.tuned, directory))
+    weights_file = PEFT_FILE if tuned else WEIGHTS_FILE
     config = _to_json(values)
 
     def fill(folder: Path) -> None:
         # transformers writes "pt" here and asks for it: the layout is that of PyTorch's weights.
-        write_safetensors(folder / WEIGHTS_FILE, tensors, metadata={"format": "pt"})
+        write_safetensors(folder / weights_file, tensors, metadata={"format": "pt"})
+        if tuned:
+            adapters.write_peft_config(tuned, folder)
         if tokenizer is not None:
             tokenizer.save(folder, max_length=encoder.config.max_positions)
         (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
 
-    stale = _STALE_WITH_TOKENIZER if tokenizer is not None else ()
-    _write_directory(Path(directory), fill, stale=stale)
+    stale = {WEIGHTS_FILE, PEFT_FILE, PEFT_CONFIG_FILE}
+    stale |= set(_STALE_WITH_TOKENIZER) if tokenizer is not None else set()
+    _write_directory(Path(directory), fill, stale=sorted(stale))
 
 
 def load_model(
@@ -113,6 +132,8 @@ def load_model(
     """
     found = find_source(directory)
     path, values = found.directory, found.values
+    if adapters.is_tuned_part(values):
+        return adapters.load(found, dtype=dtype, heads=heads)
     config = _encoder_config(found)
     for lost in found.left_out:
         _log.warning("%s: left out: %s", path, lost)

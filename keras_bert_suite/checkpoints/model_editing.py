@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_bert_suite.checkpoints import surgery, vocabulary_surgery
+from keras_bert_suite.checkpoints import adapters, surgery, vocabulary_surgery
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
 from keras_bert_suite.checkpoints.model_directory import (
     load_model,
@@ -41,6 +41,7 @@ class Edits:
       positions: "copy" or "interpolate", see surgery.py.
       num_layers: the first layers to keep.
       dtype: "float32", "bfloat16" or "float16" for the stored weights; None keeps the directory's.
+      merge: whether a tuned part shall become a plain model; the other edits imply it.
     """
 
     vocabulary: Sequence[str] | None = None
@@ -50,6 +51,7 @@ class Edits:
     positions: str = "copy"
     num_layers: int | None = None
     dtype: str | None = None
+    merge: bool = False
 
 
 def edit_model(
@@ -73,17 +75,26 @@ def edit_model(
     _check_asked(model_dir, output_dir, edits)
     values = read_config(model_dir)
     before = load_model(model_dir, dtype="float32")
+    tuned = before.tuned
+    if edits.merge and tuned is None:
+        raise ValueError(
+            f"{model_dir} is a plain model already: there is nothing to merge. Leave --merge out"
+        )
+    before = adapters.merged(before)
     tokenizer = _tokenizer(
         model_dir, needed=edits.vocabulary is not None or edits.words is not None
     )
     dtype = edits.dtype or _stored_dtype(values, before)
     model, tokenizer = _edited(before, tokenizer, edits)
     model = surgery.cast_weights(model, dtype)
-    extra = {key: value for key, value in values.get(OWN_KEY, {}).items() if key != "heads"}
+    extra = {
+        key: value for key, value in values.get(OWN_KEY, {}).items() if key not in ("heads", "base")
+    }
     if isinstance(length := extra.get("sequence_length"), int):
         extra["sequence_length"] = min(length, model.encoder.config.max_positions)
     save_model(model, output_dir, tokenizer=tokenizer, extra=extra)
-    return _changes(before, model, edits)
+    merging = [f"{tuned.method.name}: merged into the weights"] if tuned else []
+    return merging + _changes(before, model, edits)
 
 
 def read_words(file_or_list: str) -> dict[str, tuple[str, ...]]:
@@ -121,7 +132,7 @@ def _check_asked(model_dir: str | os.PathLike, output_dir: str | os.PathLike, ed
             f"{output_dir} for both"
         )
     asked = (edits.vocabulary, edits.words, edits.max_positions, edits.num_layers, edits.dtype)
-    if all(edit is None for edit in asked):
+    if all(edit is None for edit in asked) and not edits.merge:
         raise ValueError("There must be something to change. Received: no edits")
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 GOOGLE_CONFIG_FILES = ("bert_config.json", "albert_config.json")
+PEFT_CONFIG_FILE, PEFT_FILE = "adapter_config.json", "adapter_model.safetensors"
 SAFETENSORS, TORCH, TF_H5 = "model.safetensors", "pytorch_model.bin", "tf_model.h5"
 # In the order of preference, as in transformers.
 _HUGGINGFACE_FILES = (
@@ -131,6 +132,8 @@ def _in_directory(directory: Path) -> Source:
         _check_links(directory / name)
     config = directory / CONFIG_FILE
     if not config.is_file():
+        if (directory / PEFT_CONFIG_FILE).is_file():
+            return _peft(directory)
         of_google = any((directory / name).is_file() for name in GOOGLE_CONFIG_FILES)
         if of_google or list(directory.glob("*.index")):
             return _tensorflow(directory, _only_prefix(directory))
@@ -144,6 +147,17 @@ def _in_directory(directory: Path) -> Source:
     if list(directory.glob("*.index")):
         return _tensorflow(directory, _only_prefix(directory))
     return Source("unknown", directory, config, None, values)
+
+
+def _peft(directory: Path) -> Source:
+    """What PEFT wrote, as if it were a tuned part of ours."""
+    # Imported here: it reads the base through this module.
+    from keras_bert_suite.checkpoints import peft_config
+
+    values = read_object(directory / PEFT_CONFIG_FILE)
+    base = peft_config.base_directory(values, directory=directory)
+    ours = peft_config.to_ours(values, find_source(base).values, base=base, directory=directory)
+    return Source("peft", directory, directory / PEFT_CONFIG_FILE, None, ours)
 
 
 def _keras_hub(directory: Path, config: Path, values: dict[str, Any]) -> Source:

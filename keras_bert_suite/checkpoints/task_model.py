@@ -61,4 +61,6 @@ def _with_head(
                 f"{', '.join(model.heads) or 'none'}."
             )
         head = model.heads[head.kind]
-    return BertModel(model.encoder, [head], dtype=dtype)
+    wanted = BertModel(model.encoder, [head], dtype=dtype)
+    wanted.tuned = model.tuned
+    return wanted

@@ -103,6 +103,21 @@ class Embeddings(keras.layers.Layer):
             if segment_ids_T is None:
                 segment_ids_T = tf.zeros_like(token_ids_T)
             summed_TE += self.segment_embeddings(segment_ids_T)
+        return self._finished(summed_TE, training)
+
+    def of_vectors(self, vectors_PE, training=None):
+        """Returns [vectors, hidden_size] of vectors that stand for words: segment 0, no position.
+
+        Args:
+          vectors_PE: floating [vectors, embedding_size].
+          training: bool; True applies dropout.
+        """
+        summed_PE = tf.cast(tf.convert_to_tensor(vectors_PE), self.compute_dtype)
+        if self.segment_embeddings is not None:
+            summed_PE += self.segment_embeddings(tf.zeros_like(summed_PE[:, 0], tf.int32))
+        return self._finished(summed_PE, training)
+
+    def _finished(self, summed_TE, training):
         embedded_TE = self.dropout(self.layer_norm(summed_TE), training=training)
         return embedded_TE if self.projection is None else self.projection(embedded_TE)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from keras_bert_suite.layers.dropout import Dropout
@@ -25,9 +27,16 @@ class EncoderBlock(keras.layers.Layer):
       rematerialize: True computes the block again in the backward pass of a training instead of
         keeping its activations; may be set at any time before a training is traced.
 
+    Attributes:
+      attention_adapter, feed_forward_adapter: None, or a layer (see attachment.py) that each
+        sublayer's output passes through after its dropout.
+
     Source: Devlin et al. 2018, arXiv:1810.04805, section 3; google-research/bert modeling.py
       `transformer_model`.
     """
+
+    attention_adapter: Any = None
+    feed_forward_adapter: Any = None
 
     def __init__(
         self,
@@ -85,28 +94,34 @@ class EncoderBlock(keras.layers.Layer):
         self.attention_norm.build((None, self.hidden_size))
         self.feed_forward_norm.build((None, self.hidden_size))
 
-    def call(self, tokens_TH, layout, training=None):
+    def call(self, tokens_TH, layout, training=None, prefix=None):
         """Returns the tokens of the next layer.
 
         Args:
           tokens_TH: floating [tokens, hidden_size].
           layout: the TokenLayout of the batch.
           training: bool; True applies dropout.
+          prefix: None, or this layer's part of a DeepPrompt, see SelfAttention.
 
         Returns:
           [tokens, hidden_size], in the compute dtype.
         """
         if self.rematerialize and training:
-            return recomputed(lambda inputs_TH: self._forward(inputs_TH, layout, training))(
+            return recomputed(lambda inputs_TH: self._forward(inputs_TH, layout, training, prefix))(
                 tokens_TH
             )
-        return self._forward(tokens_TH, layout, training)
+        return self._forward(tokens_TH, layout, training, prefix)
 
-    def _forward(self, tokens_TH, layout, training):
-        attended_TH = self.attention(tokens_TH, layout=layout, training=training)
+    def _forward(self, tokens_TH, layout, training, prefix):
+        attended_TH = self.attention(tokens_TH, layout=layout, training=training, prefix=prefix)
         attended_TH = self.attention_output_dropout(attended_TH, training=training)
+        if self.attention_adapter is not None:
+            attended_TH = self.attention_adapter(attended_TH)
         tokens_TH = self.attention_norm(tokens_TH + attended_TH)
-        forwarded_TH = self.feed_forward_dropout(self.feed_forward(tokens_TH), training=training)
+        forwarded_TH = self.feed_forward(tokens_TH, training=training)
+        forwarded_TH = self.feed_forward_dropout(forwarded_TH, training=training)
+        if self.feed_forward_adapter is not None:
+            forwarded_TH = self.feed_forward_adapter(forwarded_TH)
         return self.feed_forward_norm(tokens_TH + forwarded_TH)
 
     def get_config(self):

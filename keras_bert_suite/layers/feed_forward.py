@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_bert_suite.layers.activations import get_activation
+from keras_bert_suite.layers.dense import Dense
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
@@ -32,7 +33,7 @@ class FeedForward(keras.layers.Layer):
         self.initializer_range = initializer_range
 
         def dense(units, name):
-            return keras.layers.Dense(
+            return Dense(
                 units,
                 kernel_initializer=keras.initializers.TruncatedNormal(stddev=initializer_range),
                 dtype=self.dtype_policy,
@@ -47,9 +48,10 @@ class FeedForward(keras.layers.Layer):
         self.intermediate.build((None, self.hidden_size))
         self.output_dense.build((None, self.intermediate_size))
 
-    def call(self, tokens_TH):
+    def call(self, tokens_TH, training=None):
         """Returns floating [tokens, hidden_size] of floating [tokens, hidden_size]."""
-        return self.output_dense(self._activate(self.intermediate(tokens_TH)))
+        intermediate_TF = self._activate(self.intermediate(tokens_TH, training=training))
+        return self.output_dense(intermediate_TF, training=training)
 
     def get_config(self):
         return {

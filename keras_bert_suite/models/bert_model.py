@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -18,6 +20,10 @@ class BertModel(ExactModel):
       encoder: Encoder.
       heads: the heads, each of another kind.
 
+    Attributes:
+      tuned: None for a plain model; otherwise what was tuned, and where the weights that were not
+        are stored (checkpoints/adapters.py), so that saving writes the tuned part alone.
+
     Raises:
       ValueError: when two heads are of one kind.
     """
@@ -28,6 +34,7 @@ class BertModel(ExactModel):
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"`heads` must be of different kinds. Received: {kinds}")
         self.supports_jit = False  # see Encoder
+        self.tuned: Any = None
         self.encoder = encoder
         self.heads = {head.kind: head for head in heads}
         self.term_names = tuple(term for head in heads for term in head.terms)

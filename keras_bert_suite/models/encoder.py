@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from keras_bert_suite.config import EncoderConfig
+from keras_bert_suite.layers.attachment import put, take_out
 from keras_bert_suite.layers.embeddings import Embeddings
 from keras_bert_suite.layers.encoder_block import EncoderBlock
 from keras_bert_suite.layers.token_layout import TokenLayout, first_tokens
@@ -32,6 +36,9 @@ class Encoder(keras.Model):
     # Keras would choose XLA by itself in a plain `fit`, and XLA compiles anew for each shape of a
     # batch.
     supports_jit = False
+    # Slots of tuning methods, see layers/attachment.py
+    deep_prompt: Any = None
+    soft_prompt: Any = None
 
     def __init__(self, config: EncoderConfig, *, dtype=None, name="encoder", **kwargs):
         super().__init__(dtype=dtype, name=name, **kwargs)
@@ -65,7 +72,39 @@ class Encoder(keras.Model):
             for index in range(1 if config.share_layers else config.num_layers)
         ]
         self.pooler = self._make_pooler() if config.use_pooler else None
+        self.attached: tuple[str, ...] = ()
         self.build()
+
+    def attach(self, layers):
+        """Puts a tuning method's layers into their slots; they are saved with the encoder.
+
+        Args:
+          layers: path of a slot from here ("blocks.0.attention_adapter") -> Attachment.
+
+        Raises:
+          ValueError: no such slot, or it is taken.
+        """
+        for path, layer in layers.items():
+            put(*self.slot(path), layer)
+        self.attached = (*self.attached, *layers)
+
+    def detach(self):
+        """Empties all slots; returns what was in them, for `attach`."""
+        layers = {path: take_out(*self.slot(path)) for path in self.attached}
+        self.attached = ()
+        return layers
+
+    def attachments(self):
+        """Returns {path: layer} of the slots that are filled."""
+        return {path: getattr(*self.slot(path)) for path in self.attached}
+
+    def slot(self, path):
+        """Returns (layer, name of its attribute) of a path as in `attach`."""
+        *parts, slot = path.split(".")
+        owner = self
+        for part in parts:
+            owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
+        return owner, slot
 
     def _make_pooler(self):
         return keras.layers.Dense(
@@ -119,10 +158,14 @@ class Encoder(keras.Model):
             self._segment_stream(batch, layout),
             training=training,
         )
+        if self.soft_prompt is not None:
+            tokens_TH, layout = self._with_prompt(tokens_TH, layout, batch, training)
         hidden_states = [tokens_TH]
         for index in range(self.config.num_layers):
             block = self.blocks[0 if self.config.share_layers else index]
-            tokens_TH = block(tokens_TH, layout=layout, training=training)
+            deep = self.deep_prompt
+            prefix = None if deep is None else functools.partial(deep.prefix, index)
+            tokens_TH = block(tokens_TH, layout=layout, training=training, prefix=prefix)
             hidden_states.append(tokens_TH)
         sequence_BSH = self._padded(tokens_TH, layout)
         first_BH = first_tokens(sequence_BSH, batch)
@@ -194,14 +237,27 @@ class Encoder(keras.Model):
             return None
         return layout.to_stream(batch["segment_ids"])
 
+    def _with_prompt(self, tokens_TH, layout, batch, training):
+        if "row_ids" in batch:
+            raise ValueError(
+                "A soft prompt stands before rows of one example each. Received: `row_ids`"
+            )
+        prompt_PH = self.embeddings.of_vectors(self.soft_prompt.prompt_embeddings, training)
+        return self.soft_prompt.prepend(tokens_TH, prompt_PH=prompt_PH, layout=layout)
+
     def _padded(self, tokens_TH, layout):
         padded_BSH = layout.to_padded(tokens_TH)
-        if layout.unpadded:
-            return padded_BSH
-        return padded_BSH * tf.cast(layout.padding_mask, padded_BSH.dtype)[:, :, None]
+        if not layout.unpadded:
+            padded_BSH *= tf.cast(layout.padding_mask, padded_BSH.dtype)[:, :, None]
+        return padded_BSH if self.soft_prompt is None else padded_BSH[:, self.soft_prompt.length :]
 
     def get_config(self):
+        attached = {
+            path: keras.saving.serialize_keras_object(layer)
+            for path, layer in self.attachments().items()
+        }
         return {
+            **({"attachments": attached} if attached else {}),
             "config": self.config.to_dict(),
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "name": self.name,
@@ -209,11 +265,18 @@ class Encoder(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return cls(
+        encoder = cls(
             EncoderConfig(**config["config"]),
             dtype=keras.dtype_policies.deserialize(config["dtype"]),
             name=config["name"],
         )
+        encoder.attach(
+            {
+                path: keras.saving.deserialize_keras_object(layer)
+                for path, layer in config.get("attachments", {}).items()
+            }
+        )
+        return encoder
 
 
 def _check_shape(key, value, wanted, what):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_bert_suite
+from keras_bert_suite.checkpoints.adapters import merged_if_possible
 from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
 from keras_bert_suite.checkpoints.task_model import load_task_model
 from keras_bert_suite.files import atomic_directory
@@ -145,6 +146,7 @@ def _load(
         model, task, _ = load_task_model(model_dir, task=name, options=options, dtype=precision)
     else:
         model = load_model(model_dir, dtype=precision)
+    model = merged_if_possible(model)
     max_positions = model.encoder.config.max_positions
     max_length = own.get("sequence_length", max_positions)
     if not isinstance(max_length, int) or not 3 < max_length <= max_positions:

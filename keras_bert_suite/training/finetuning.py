@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_bert_suite import __version__
+from keras_bert_suite.checkpoints import adapters
 from keras_bert_suite.checkpoints.model_directory import (
     load_encoder,
     load_model,
@@ -160,7 +161,8 @@ def _compiled_model(
         model = load_model(settings.init_from, heads=[head], dtype=policy)
     else:
         model = BertModel(load_encoder(settings.init_from, dtype=policy), [head], dtype=policy)
-    model = settings.tuning.apply(model)
+    base = None if settings.from_scratch else settings.init_from
+    model = adapters.apply(model, settings.tuning, base=base)
     if settings.freeze_layers is not None:
         freeze_layers(model, settings.freeze_layers)
     model.compile(
@@ -242,7 +244,7 @@ def _write(
     }
     write_json(output_dir, "training.json", run)
     save_model(
-        settings.tuning.merge(model),
+        model,
         output_dir,
         tokenizer=data.tokenizer,
         extra={

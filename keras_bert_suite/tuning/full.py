@@ -25,16 +25,7 @@ class FullTuning(TuningMethod):
     name: ClassVar[str] = "full"
     default_learning_rate: ClassVar[float] = 3e-5
     default_epochs: ClassVar[int] = 3
-
-    def apply(self, model: BertModel) -> BertModel:
-        # Layer by layer: an attribute that is set to the value it has is not set at all
-        # (tf.Module), so `model.trainable = True` would not reach a frozen part of the model.
-        for layer in model._flatten_layers():
-            layer.trainable = True
-        return model
+    keeps_base: ClassVar[bool] = False
 
     def saved(self, model: BertModel) -> list[keras.Variable]:
-        return list(model.trainable_variables)
-
-    def merge(self, model: BertModel) -> BertModel:
-        return model
+        return list(model.weights)

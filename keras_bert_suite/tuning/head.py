@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadTuning(TuningMethod):
-    """The heads learn, and the pooler where a head reads it; the result is a plain model.
+    """The heads learn, and the pooler where a head reads it.
 
     A linear probe: how much of a task the encoder's vectors hold already. The pooler learns too,
     for it is a part of the classifier that most published encoders lack or have from another task.
@@ -28,19 +28,7 @@ class HeadTuning(TuningMethod):
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 5
 
-    def apply(self, model: BertModel) -> BertModel:
-        # Layer by layer, see FullTuning.
-        learns = {id(layer) for head in model.heads.values() for layer in head._flatten_layers()}
-        pooler = model.encoder.pooler
-        if pooler is not None and any(head.uses_pooler for head in model.heads.values()):
-            learns.add(id(pooler))
-        parents = {id(model)} | ({id(model.encoder)} if id(pooler) in learns else set())
-        for layer in model._flatten_layers():
-            layer.trainable = id(layer) in learns | parents
-        return model
-
     def saved(self, model: BertModel) -> list[keras.Variable]:
-        return list(model.trainable_variables)
+        from keras_bert_suite.tuning.learning import head_variables
 
-    def merge(self, model: BertModel) -> BertModel:
-        return model
+        return head_variables(model)
