@@ -30,6 +30,8 @@ def forward(directory, class_name, inputs_path, outputs_path):
     inputs = {name: torch.tensor(value) for name, value in np.load(inputs_path).items()}
     if not getattr(model.config, "type_vocab_size", 0):
         del inputs["token_type_ids"]
+    if class_name.endswith("ForMultipleChoice"):  # rows are questions with one choice each
+        inputs = {name: value[:, None] for name, value in inputs.items()}
     with torch.no_grad():
         outputs = model(**inputs, output_hidden_states=True)
     arrays = {k: v.numpy() for k, v in outputs.items() if isinstance(v, torch.Tensor)}

@@ -52,9 +52,10 @@ _LOGITS = {
     "rtd": {"replaced_logits": ("logits",)},
     "classification": {"label_logits": ("logits",)},
     "labeling": {"tag_logits": ("logits",)},
+    "multiple_choice": {"choice_logits": ("logits",)},
     "qa": {"start_logits": ("start_logits",), "end_logits": ("end_logits",)},
 }
-_OF_ROWS = ("nsp_logits", "sop_logits", "label_logits")
+_OF_ROWS = ("nsp_logits", "sop_logits", "label_logits", "choice_logits")
 
 
 def _config(family, *, pooler):
@@ -93,6 +94,7 @@ def _make_ours(path, family, name):
     kinds = TABLES[family].classes[name]
     pooler = name.endswith("Model") or any(kind in ("nsp", "sop") for kind in kinds)
     pooler |= kinds == ("classification",) and family in ("bert", "albert")
+    pooler |= kinds == ("multiple_choice",) and family in ("bert", "albert", "roberta")
     config = _config(family, pooler=pooler)
     values = {"id2label": {str(index): label for index, label in enumerate(_LABELS)}}
     model = BertModel(Encoder(config), [make_head(kind, config, values) for kind in kinds])
