@@ -43,11 +43,6 @@ class _Adapters(TuningMethod):
             for slot in self.slots
         }
 
-    def saved(self, model: BertModel) -> list[keras.Variable]:
-        from keras_bert_suite.tuning.learning import attached_variables, head_variables
-
-        return [*attached_variables(model), *head_variables(model)]
-
     def merge(self, model: BertModel) -> BertModel:
         raise ValueError(
             f"The tuning method {self.name!r} cannot be merged: an adapter has an activation "

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from keras_bert_suite.tuning.method import TuningMethod
-
-if TYPE_CHECKING:
-    import keras
-
-    from keras_bert_suite.models.bert_model import BertModel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,8 +22,3 @@ class HeadTuning(TuningMethod):
     name: ClassVar[str] = "head"
     default_learning_rate: ClassVar[float] = 3e-3
     default_epochs: ClassVar[int] = 5
-
-    def saved(self, model: BertModel) -> list[keras.Variable]:
-        from keras_bert_suite.tuning.learning import head_variables
-
-        return head_variables(model)

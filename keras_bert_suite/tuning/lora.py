@@ -9,8 +9,6 @@ from keras_bert_suite.choices import option
 from keras_bert_suite.tuning.method import TuningMethod
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_bert_suite.layers.attachment import Attachment
     from keras_bert_suite.models.bert_model import BertModel
     from keras_bert_suite.models.encoder import Encoder
@@ -97,11 +95,6 @@ class Lora(TuningMethod):
             for index in range(len(encoder.blocks))
             for path, targets in layers.items()
         }
-
-    def saved(self, model: BertModel) -> list[keras.Variable]:
-        from keras_bert_suite.tuning.learning import attached_variables, head_variables
-
-        return [*attached_variables(model), *head_variables(model)]
 
     def merge(self, model: BertModel) -> BertModel:
         """Adds the corrections to the model's own matrices and takes them out of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TuningMethod(Choice, abc.ABC):
+class TuningMethod(Choice):
     """How a model is tuned. A new method is a new file in this package with a named subclass.
 
     The modules of this package import TensorFlow inside functions, so that `--help` stays quick.
@@ -56,9 +55,14 @@ class TuningMethod(Choice, abc.ABC):
         del encoder
         return {}
 
-    @abc.abstractmethod
     def saved(self, model: BertModel) -> list[keras.Variable]:
-        """The variables that learn and that the result consists of; the others are the base's."""
+        """The variables that learn and that the result consists of; the others are the base's.
+
+        Here those of the layers that the method adds, of the heads, and of a pooler that they read.
+        """
+        from keras_bert_suite.tuning.learning import attached_variables, head_variables
+
+        return [*attached_variables(model), *head_variables(model)]
 
     def merge(self, model: BertModel) -> BertModel:
         """Gives a plain model (an encoder and heads) that computes the same: this one, changed.

@@ -9,8 +9,6 @@ from keras_bert_suite.choices import option
 from keras_bert_suite.tuning.method import TuningMethod
 
 if TYPE_CHECKING:
-    import keras
-
     from keras_bert_suite.layers.attachment import Attachment
     from keras_bert_suite.models.bert_model import BertModel
     from keras_bert_suite.models.encoder import Encoder
@@ -21,11 +19,6 @@ class _Prompts(TuningMethod):
     """The prompt learns, and the head with the pooler. Saved in PEFT's layout."""
 
     mergeable: ClassVar[bool] = False
-
-    def saved(self, model: BertModel) -> list[keras.Variable]:
-        from keras_bert_suite.tuning.learning import attached_variables, head_variables
-
-        return [*attached_variables(model), *head_variables(model)]
 
     def merge(self, model: BertModel) -> BertModel:
         raise ValueError(
