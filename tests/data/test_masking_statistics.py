@@ -119,11 +119,11 @@ def test_spans_of_200_000_rows(records, make_tokenizer, objectives, length):
         masking="span",
         static_shapes=True,
     )
-    mask = tf.function(source._masking)
+    mask = tf.function(source._batches.masking)
     total: dict[str, int] = {}
     batches = source._groups.runs(Position(), _BATCH)
     for batch in range(_ROWS // _BATCH):
-        rows = source._rows(next(batches))
+        rows = source._batches._examples(next(batches))
         inputs = {key: tf.constant(rows[key]) for key in ("token_ids", "padding_mask")}
         out = mask(inputs, keys=rows["keys"], budgets=rows["budgets"], width=source.max_predictions)
         for key, count in _counts(tokenizer, rows, out, redraw=batch % 10 == 0).items():
@@ -163,10 +163,10 @@ def test_spans_cost_about_what_words_cost(records, make_tokenizer):
             masking=kind,
             static_shapes=True,
         )
-        rows = source._rows(next(source._groups.runs(Position(), 256)))
+        rows = source._batches._examples(next(source._groups.runs(Position(), 256)))
         inputs = {key: tf.constant(rows[key]) for key in ("token_ids", "padding_mask")}
         calls[kind] = functools.partial(
-            tf.function(source._masking),
+            tf.function(source._batches.masking),
             inputs,
             keys=tf.constant(rows["keys"]),
             budgets=tf.constant(rows["budgets"]),
