@@ -134,18 +134,21 @@ class EncoderConfig:
     def from_name(cls, name: str, **overrides: Any) -> EncoderConfig:
         """Returns a named size.
 
-        tiny, mini, small, medium, base and large are BERT (arXiv:1908.08962); the others have the
-        names of their published checkpoints, such as roberta-base, albert-base-v2, electra-small.
+        tiny, mini, small, medium, base and large are BERT (arXiv:1908.08962), as is L-2_H-256_A-4
+        of the same paper: any numbers of layers, hidden size and heads (without _A-4: 64 wide). The
+        others have the names of their published checkpoints, such as roberta-base.
 
         Raises:
           ValueError: an unknown name, or overrides that do not fit.
         """
-        if name not in NAMED_SIZES:
+        named = NAMED_SIZES.get(name) or families.spelled_out(name)
+        if named is None:
             raise ValueError(
-                f"An encoder's name must be one of {', '.join(NAMED_SIZES)}. Received: {name!r}. "
-                "For another shape give the path of a config.json."
+                f"An encoder's name must be one of {', '.join(NAMED_SIZES)}, or a size such as "
+                f"L-2_H-256_A-4. Received: {name!r}. For another shape give the path of a "
+                "config.json."
             )
-        family, num_layers, hidden_size, own = NAMED_SIZES[name]
+        family, num_layers, hidden_size, own = named
         sizes = {
             "num_layers": num_layers,
             "hidden_size": hidden_size,

@@ -6,6 +6,7 @@ differs, as data. A family's name is Hugging Face's `model_type`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,8 @@ from typing import Any
 # the configurations that their authors published.
 # Name -> (family, layers, hidden size, what else differs from the family's defaults).
 # Heads are 64 wide, the feed-forward layer is four times the hidden size.
-NAMED_SIZES: dict[str, tuple[str, int, int, dict[str, Any]]] = {
+NamedSize = tuple[str, int, int, dict[str, Any]]
+NAMED_SIZES: dict[str, NamedSize] = {
     "tiny": ("bert", 2, 128, {}),
     "mini": ("bert", 4, 256, {}),
     "small": ("bert", 4, 512, {}),
@@ -34,6 +36,7 @@ NAMED_SIZES: dict[str, tuple[str, int, int, dict[str, Any]]] = {
     "electra-large": ("electra", 24, 1024, {}),
 }
 HEAD_WIDTH = 64
+_SPELLED_OUT = re.compile(r"L-(\d+)_H-(\d+)(?:_A-(\d+))?")
 
 # Family (Hugging Face's `model_type`) -> where its published encoders differ from BERT's defaults.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -156,6 +159,15 @@ _REQUIRED_VALUES = {
     "num_hidden_groups": 1,
     "inner_group_num": 1,
 }
+
+
+def spelled_out(name: str) -> NamedSize | None:
+    """Reads a BERT size that its name spells out, such as L-2_H-256_A-4; None: it does not."""
+    match = _SPELLED_OUT.fullmatch(name)
+    if match is None:
+        return None
+    layers, hidden, heads = match.groups()
+    return "bert", int(layers), int(hidden), {} if heads is None else {"num_heads": int(heads)}
 
 
 def position_offset(family: str, pad_token_id: int) -> int:

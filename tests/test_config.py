@@ -24,6 +24,13 @@ def test_named_sizes_are_those_of_the_paper(name, layers, hidden, heads, interme
     assert (config.vocab_size, config.max_positions) == (30522, 512)
 
 
+@pytest.mark.parametrize(("name", "heads"), [("L-2_H-256_A-8", 8), ("L-2_H-256", 4)])
+def test_a_size_may_be_spelled_out(name, heads):
+    config = EncoderConfig.from_name(name, vocab_size=9)
+    assert (config.num_layers, config.hidden_size, config.num_heads) == (2, 256, heads)
+    assert (config.intermediate_size, config.family, config.vocab_size) == (1024, "bert", 9)
+
+
 def test_defaults_are_bert_base():
     assert EncoderConfig() == EncoderConfig.from_name("base")
 
@@ -183,9 +190,11 @@ def test_a_value_out_of_range_is_refused(changes, message):
         EncoderConfig(**changes)
 
 
-def test_an_unknown_name_lists_the_names():
-    with pytest.raises(ValueError, match="tiny, mini, small, medium, base, large"):
-        EncoderConfig.from_name("huge")
+@pytest.mark.parametrize("name", ["huge", "L-2", "L-2_H-256_A-4.json", "L-0_H-256"])
+def test_an_unknown_name_lists_the_names(name):
+    message = "num_layers" if "L-0" in name else "tiny, mini, small.*such as L-2_H-256_A-4"
+    with pytest.raises(ValueError, match=message):
+        EncoderConfig.from_name(name)
 
 
 @pytest.mark.parametrize(

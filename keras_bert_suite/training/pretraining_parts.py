@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -60,7 +61,12 @@ def encoder_config(settings: PretrainingSettings, tokenizer: Tokenizer) -> Encod
     """
     if settings.init_from is not None:
         return read_encoder_config(settings.init_from)
-    own = {"vocab_size": tokenizer.vocab_size, "pad_token_id": int(tokenizer.pad_id)}
+    own: dict[str, Any] = {
+        "vocab_size": tokenizer.vocab_size,
+        "pad_token_id": int(tokenizer.pad_id),
+    }
+    if settings.dropout is not None:
+        own |= {"hidden_dropout": settings.dropout, "attention_dropout": settings.dropout}
     name = settings.encoder or "base"
     if not name.endswith(".json"):
         return EncoderConfig.from_name(name, **own)

@@ -37,9 +37,15 @@ class PretrainingSettings(ClusterSettings):
     )
     encoder: str | None = setting(
         None,
-        help="tiny, mini, small, medium, base, large, or the path of a config.json; without it "
-        "base, or the encoder of --init_from.",
+        help="tiny, mini, small, medium, base, large, a size such as L-2_H-256_A-4, or the path of "
+        "a config.json; without it base, or the encoder of --init_from.",
         free=True,  # its fields are compared
+    )
+    dropout: float | None = setting(
+        None,
+        help="Of hidden states and attention; by default the encoder's (BERT 0.1, ALBERT 0). Short "
+        "runs that see no text twice learn faster with 0.",
+        free=True,  # the encoder's fields are compared
     )
     init_from: str | None = setting(
         None, help="Model directory whose weights to start from; without it they are random."
@@ -186,6 +192,11 @@ class PretrainingSettings(ClusterSettings):
             raise ValueError(
                 "--encoder and --init_from exclude each other: --init_from brings its encoder. "
                 f"Received: encoder={self.encoder!r}, init_from={self.init_from!r}."
+            )
+        if self.dropout is not None and self.init_from is not None:
+            raise ValueError(
+                "--dropout belongs to a new encoder; that of --init_from has its own, in its "
+                f"config.json. Received: dropout={self.dropout}, init_from={self.init_from!r}."
             )
         if self.eval_every is not None and self.eval_data is None:
             raise ValueError("--eval_every needs --eval_data. Received: no eval_data.")

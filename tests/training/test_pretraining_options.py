@@ -79,6 +79,14 @@ def test_what_was_evaluated_is_what_was_saved(run, corpus):
     )
 
 
+@pytest.mark.parametrize("dropout", [None, 0.0, 0.3])
+def test_dropout_is_the_encoders_or_the_one_told(corpus, dropout):
+    told = settings(corpus, dropout=dropout)
+    config = pretraining_parts.encoder_config(told, tiny_corpus.make_tokenizer())
+    wanted = 0.1 if dropout is None else dropout  # BERT's own is 0.1
+    assert (config.hidden_dropout, config.attention_dropout) == (wanted, wanted)
+
+
 @pytest.mark.parametrize(
     ("change", "shown"),
     [

@@ -54,6 +54,7 @@ def test_the_tokenizer_comes_with_the_model_to_start_from():
     ("changes", "message"),
     [
         ({"tokenizer": None}, "--tokenizer is required without --init_from"),
+        ({"dropout": 0.0, "init_from": "model"}, "--dropout belongs to a new encoder.*dropout=0.0"),
         ({"encoder": "tiny", "init_from": "model"}, "--encoder and --init_from exclude each other"),
         ({"eval_every": 5}, "--eval_every needs --eval_data"),
         ({"num_replicas": 2}, "num_replicas belongs to --strategy=mirrored alone"),
