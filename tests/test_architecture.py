@@ -57,6 +57,16 @@ _MAY_IMPORT = {
         "config",
     },
     "serving": {"text", "data", "models", "tasks", "checkpoints", "config"},
+    "benchmark": {
+        "text",
+        "data",
+        "models",
+        "tasks",
+        "checkpoints",
+        "training",
+        "serving",
+        "config",
+    },
 }
 
 # Flags that scripts rely on; a binary may have more.
@@ -87,6 +97,7 @@ _FLAGS = {
     "export_model": "model_dir export_dir version precision",
     "serve": ("port rest_api_port model_name model_base_path model_config_file"),
     "query": "server model_name signature text rest",
+    "benchmark": "suites output_dir rounds encoder model_dir torch_python onnx_python",
 }
 
 
@@ -204,6 +215,7 @@ def test_what_is_imported_is_a_requirement():
         "tensorflow_serving": "tensorflow-serving-api",
         "tensorflow_text": "tensorflow-text",
         "apache_beam": "apache-beam",
+        "official": "tf-models-official",
     }
     imported = set()
     for path in [*_MODULES, *_BINARIES]:
@@ -215,7 +227,9 @@ def test_what_is_imported_is_a_requirement():
     foreign = imported - set(sys.stdlib_module_names) - {"keras_bert_suite"}
     setup = _setup()
     extras = setup["options.extras_require"]
-    optional = [extras["kubernetes"], extras["beam"]]
+    optional = [extras["kubernetes"], extras["beam"], extras["benchmark"]]
+    # The benchmark's peers live in virtual environments of their own.
+    optional += [path.read_text() for path in sorted(_PACKAGE.glob("benchmark/requirements/*.txt"))]
     lines = "\n".join([setup["options"]["install_requires"], *optional]).splitlines()
     requirements = {
         re.match(r"[\w-]+", line)[0] for line in lines if line and not line.startswith("#")

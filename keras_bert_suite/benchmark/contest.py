@@ -1,0 +1,208 @@
+"""Cases and how they are run: contestants take turns, ratios are taken within a round."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_bert_suite.benchmark.entrants import Entrant, Run, WarmProcess
+
+MATMUL = Entrant(label="matmul float32", contestant="tensorflow_matmul")
+_MATMUL_WORK = {"shape": [1024, 1024, 1024], "dtype": "float32", "times": 20}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rival:
+    """Somebody to be compared with.
+
+    Attributes:
+      entrant: who.
+      work: what it is given; the same work as ours, perhaps in another form.
+      wanted: the ratio of speeds that is aimed at; None: it is only told.
+      wanted_memory: the same of memory: theirs over ours, where the case shows memory.
+    """
+
+    entrant: Entrant
+    work: Mapping[str, Any]
+    wanted: float | None = None
+    wanted_memory: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """One kind of work.
+
+    Attributes:
+      name: of the work, for people.
+      unit: what is counted, in the plural ("useful tokens").
+      entrant, work: ours.
+      rivals: the others.
+      useful_flop: of one run of ours, by formula; None where there is none. The machine's matmul
+        rate is then measured in the same rounds.
+      wanted_share: of that rate; None: it is only told.
+      shows_memory: whether the peak memory a unit belongs in the table.
+      compares: whether what is computed can be compared.
+    """
+
+    name: str
+    unit: str
+    entrant: Entrant
+    work: Mapping[str, Any]
+    rivals: Sequence[Rival] = ()
+    useful_flop: float | None = None
+    wanted_share: float | None = None
+    shows_memory: bool = False
+    compares: bool = False
+
+    @property
+    def works(self) -> list[tuple[Entrant, Mapping[str, Any]]]:
+        """Who does what in a round, ours first."""
+        both = [(self.entrant, self.work), *((r.entrant, r.work) for r in self.rivals)]
+        return [*both, (MATMUL, _MATMUL_WORK)] if self.useful_flop else both
+
+
+@dataclasses.dataclass(frozen=True)
+class Ratio:
+    """How many times as fast: the median over the rounds, and the quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+        """The ratios of rates that were measured side by side, round by round."""
+        return cls.spread([our / their for our, their in zip(ours, theirs, strict=True)])
+
+    @classmethod
+    def spread(cls, values: Sequence[float]) -> Ratio:
+        """Median and quartiles of some values."""
+        if len(values) < 2:
+            return cls(values[0], values[0], values[0])
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(statistics.median(values), low, high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a case.
+
+    Attributes:
+      case: the case.
+      runs: label -> its runs, one a round.
+      versions: label -> library -> version.
+      differences: label -> largest absolute difference from ours.
+    """
+
+    case: Case
+    runs: dict[str, list[Run]]
+    versions: dict[str, dict[str, str]]
+    differences: dict[str, float]
+
+    def rates(self, label: str) -> list[float]:
+        """Units a second of each round."""
+        return [run.rate for run in self.runs[label]]
+
+    def ratio(self, label: str) -> Ratio:
+        """How many times as fast ours was."""
+        return Ratio.of(self.rates(self.case.entrant.label), self.rates(label))
+
+    def useful_share(self) -> Ratio | None:
+        """The useful FLOP/s of ours over the matmul rate of the same round."""
+        if not self.case.useful_flop:
+            return None
+        ours = [self.case.useful_flop / run.seconds for run in self.runs[self.case.entrant.label]]
+        return Ratio.of(ours, self.rates(MATMUL.label))
+
+    def peak_bytes(self, label: str) -> float:
+        """Peak memory a unit of work, beyond what the process had before its first run."""
+        return max(run.peak_bytes / run.units for run in self.runs[label])
+
+
+def run_cases(
+    cases: Sequence[Case],
+    *,
+    rounds: int,
+    environment: Mapping[str, str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Outcome]:
+    """Runs cases one after the other, each in `rounds` rounds, with all processes kept warm.
+
+    In a round everybody does the work once, in an order that turns around from round to round, so
+    that a machine that grows slower or faster favours nobody. The ratios are taken within a round.
+
+    Args:
+      cases: of which equal entrants share a process.
+      rounds: at least 1.
+      environment: variables for the processes.
+      say: takes lines for people.
+
+    Raises:
+      ValueError: rounds below 1; what a contestant says that it cannot do.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be at least 1. Received: {rounds}.")
+    entrants = {entrant.label: entrant for case in cases for entrant, _ in case.works}
+    with _processes(entrants, environment) as (processes, versions):
+        outcomes = []
+        for case in cases:
+            say(f"  {case.name}: {', '.join(entrant.label for entrant, _ in case.works)}")
+            outcomes.append(_run_case(case, processes, versions, rounds=rounds))
+        return outcomes
+
+
+@contextlib.contextmanager
+def _processes(
+    entrants: Mapping[str, Entrant], environment: Mapping[str, str] | None
+) -> Iterator[tuple[dict[str, WarmProcess], dict[str, dict[str, str]]]]:
+    processes: dict[str, WarmProcess] = {}
+    try:
+        for label, entrant in entrants.items():
+            processes[label] = WarmProcess(entrant, environment=environment)
+            processes[label].begin_preparing()
+        yield processes, {label: process.prepared() for label, process in processes.items()}
+    finally:
+        for process in processes.values():
+            process.close()
+
+
+def _run_case(
+    case: Case,
+    processes: Mapping[str, WarmProcess],
+    versions: Mapping[str, dict[str, str]],
+    *,
+    rounds: int,
+) -> Outcome:
+    works = [(entrant.label, work) for entrant, work in case.works]
+    differences = _differences(case, processes) if case.compares else {}
+    # The first run compiles and fills caches. Its memory counts: later ones reuse what it took.
+    first = {label: processes[label].run(work) for label, work in works}
+    runs: dict[str, list[Run]] = {label: [] for label, _ in works}
+    for number in range(rounds):
+        for label, work in works if number % 2 == 0 else reversed(works):
+            run = processes[label].run(work)
+            peak = max(run.peak_bytes, first[label].peak_bytes)
+            runs[label].append(dataclasses.replace(run, peak_bytes=peak))
+    return Outcome(case, runs, {label: versions[label] for label, _ in works}, differences)
+
+
+def _differences(case: Case, processes: Mapping[str, WarmProcess]) -> dict[str, float]:
+    """Largest absolute difference of each rival's outputs from ours."""
+    ours = processes[case.entrant.label].outputs(case.work)
+    found = {}
+    for rival in case.rivals:
+        theirs = processes[rival.entrant.label].outputs(rival.work)
+        if ours is None or theirs is None:
+            continue
+        if ours.shape != theirs.shape:
+            raise ValueError(
+                f"{case.name}: {rival.entrant.label} computes {list(theirs.shape)} numbers, "
+                f"{case.entrant.label} {list(ours.shape)}. They do not do the same work."
+            )
+        found[rival.entrant.label] = float(np.max(np.abs(ours - theirs), initial=0.0))
+    return found

@@ -1,0 +1,133 @@
+"""Processes, turns and ratios, with contestants that take no time."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from keras_bert_suite.benchmark.contest import Case, Outcome, Ratio, Rival, run_cases
+from keras_bert_suite.benchmark.entrants import Entrant, Run, WarmProcess
+from keras_bert_suite.benchmark.worker import Session
+
+_SUPPORT = Path(__file__).resolve().parent.parent / "support"
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(_SUPPORT), os.environ.get("PYTHONPATH", "")])}
+
+
+def toy(name, seconds=1.0, **options):
+    options = {"name": name, "seconds": seconds, **options}
+    return Entrant(label=name, contestant="toys.benchmark_toy", options=options)
+
+
+def case(tmp_path, ours, *rivals, work=None, **options):
+    work = {"turns": str(tmp_path / "turns"), **(work or {})}
+    return Case(
+        name="nothing",
+        unit="things",
+        entrant=ours,
+        work=work,
+        rivals=[Rival(entrant=rival, work=work) for rival in rivals],
+        **options,
+    )
+
+
+def run(cases, rounds=1):
+    return run_cases(cases, rounds=rounds, environment=ENVIRONMENT)
+
+
+def test_contestants_take_turns_that_turn_around(tmp_path):
+    (outcome,) = run([case(tmp_path, toy("a"), toy("b", 3.0), toy("c"))], rounds=3)
+    # The first turn warms up and is not counted.
+    assert (tmp_path / "turns").read_text() == "abc" + "abc" + "cba" + "abc"
+    assert [len(outcome.runs[label]) for label in "abc"] == [3, 3, 3]
+    # 10 units in 1 s beside 10 in 3 s
+    assert outcome.ratio("b") == Ratio(3.0, 3.0, 3.0)
+    assert outcome.rates("a") == [10.0, 10.0, 10.0]
+    assert outcome.useful_share() is None
+
+
+def test_what_is_computed_is_compared(tmp_path):
+    cases = [
+        case(
+            tmp_path,
+            toy("a", outputs=[[1.0, 2.0]]),
+            toy("b", outputs=[[1.0, 2.25]]),
+            toy("c"),
+            compares=True,
+        )
+    ]
+    (outcome,) = run(cases)
+    assert outcome.differences == {"b": 0.25}
+
+
+def test_ratios_are_taken_within_a_round():
+    # The machine slows down from round to round; within each round ours is twice as fast, but once
+    # three times.
+    ratio = Ratio.of([10.0, 8.0, 6.0, 4.0, 2.0], [5.0, 4.0, 2.0, 2.0, 1.0])
+    assert ratio == Ratio(median=2.0, low=2.0, high=2.0)
+    # Quartiles of 1, 2, 3, 4, 5
+    assert Ratio.spread([5.0, 1.0, 4.0, 2.0, 3.0]) == Ratio(median=3.0, low=2.0, high=4.0)
+    assert Ratio.spread([7.0]) == Ratio(7.0, 7.0, 7.0)
+
+
+def test_the_useful_share_is_that_of_the_round_s_matmul_rate():
+    ours = toy("a")
+    one = Case(name="n", unit="u", entrant=ours, work={}, useful_flop=60.0)
+    runs = {
+        "a": [Run(2.0, 5.0, 100), Run(4.0, 5.0, 300)],
+        # 100 and 30 FLOP/s
+        "matmul float32": [Run(1.0, 100.0, 0), Run(1.0, 30.0, 0)],
+    }
+    outcome = Outcome(one, runs, {}, {})
+    # 60 FLOP in 2 s of 100 a second; in 4 s of 30: 0.3 and 0.5
+    assert outcome.useful_share().median == pytest.approx(0.4)
+    assert outcome.peak_bytes("a") == 60.0
+
+
+def test_peak_memory_is_that_of_the_runs(tmp_path):
+    megabytes = 64
+    filled = case(tmp_path, toy("a"), work={"fills": megabytes * 2**20})
+    (outcome,) = run([filled])
+    # of 10 units
+    assert outcome.peak_bytes("a") * 10 == pytest.approx(megabytes * 2**20, rel=0.2)
+
+
+def test_rounds_below_one(tmp_path):
+    with pytest.raises(ValueError, match="rounds must be at least 1. Received: 0"):
+        run([case(tmp_path, toy("a"))], rounds=0)
+
+
+def test_a_contestant_that_cannot_prepare(tmp_path):
+    with pytest.raises(ValueError, match=r"b \(.*python.*\): ValueError: it refuses"):
+        run([case(tmp_path, toy("a"), toy("b", refuses=True))])
+
+
+def test_a_contestant_that_is_not_there():
+    process = WarmProcess(Entrant(label="x", contestant="nobody"))
+    process.begin_preparing()
+    with pytest.raises(ValueError, match="x .*ModuleNotFoundError.*contestants.nobody"):
+        process.prepared()
+    process.close()
+
+
+def test_a_process_that_dies(tmp_path):
+    dying = case(tmp_path, toy("a"), work={"dies": True})
+    with pytest.raises(ValueError, match="a: the process .* ended.*It printed: .*the end is near"):
+        run([dying])
+
+
+def test_a_python_that_is_not_there(tmp_path):
+    entrant = Entrant(label="torch", contestant="toys.benchmark_toy", python=str(tmp_path / "no"))
+    with pytest.raises(ValueError, match="torch: .*no cannot be started .*virtual environment"):
+        WarmProcess(entrant)
+
+
+def test_numbers_that_are_not_of_the_same_work(tmp_path):
+    ours, theirs = toy("a", outputs=[1.0, 2.0]), toy("b", outputs=[1.0])
+    with pytest.raises(ValueError, match=r"b computes \[1\] numbers, a \[2\]"):
+        run([case(tmp_path, ours, theirs, compares=True)])
+
+
+def test_a_request_that_nobody_knows():
+    assert Session().answer({"do": "sleep"}) == {
+        "error": "AttributeError: 'Session' object has no attribute '_sleep'"
+    }

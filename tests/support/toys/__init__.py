@@ -1,0 +1,1 @@
+"""Contestants for the tests of the benchmark."""
