@@ -4,10 +4,12 @@
 Example:
   bin/export_model.py --model_dir=model/ --export_dir=exported/topics
   bin/serve.py --model_name=topics --model_base_path=exported/topics
+  bin/export_model.py --check=exported/topics
 
 Tokenization and decoding are inside: the SavedModel takes text and gives labels and scores. It
 appears as EXPORT_DIR/VERSION when a process of its own has loaded it and has given the same answers
-as the model directory; a running server takes it up by itself.
+as the model directory; a running server takes it up by itself. --check writes nothing: it says of
+any SavedModel which ops it needs and which releases of TF Serving have them.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from absl import flags
 from keras_bert_suite import cli
 from keras_bert_suite.tasks.task import Task
 
-_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Model directory to read.", required=True)
-_EXPORT_DIR = flags.DEFINE_string(
-    "export_dir", None, "Base path; the version is written below it.", required=True
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "Model directory to read.")
+_EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Base path; the version is written below it.")
+_CHECK = flags.DEFINE_string(
+    "check", None, "Instead: a SavedModel, or a base path of several, to check against TF Serving."
 )
 _VERSION = flags.DEFINE_integer("version", None, "Version (default: the highest there plus 1).")
 _PRECISION = flags.DEFINE_enum(
@@ -40,6 +43,11 @@ _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
 def main(argv: list[str]) -> None:
     del argv
+    if _CHECK.value is not None:
+        _check(_CHECK.value)
+        return
+    if _MODEL_DIR.value is None or _EXPORT_DIR.value is None:
+        raise ValueError("Give --model_dir and --export_dir, or --check alone.")
     from keras_bert_suite.serving.saved_model import export_model
 
     result = export_model(
@@ -55,6 +63,17 @@ def main(argv: list[str]) -> None:
         f"differ from the model's by at most {result.difference:.1e}. Serve it with: "
         f"bin/serve.py --model_base_path={_EXPORT_DIR.value}"
     )
+
+
+def _check(directory: str) -> None:
+    if _MODEL_DIR.value is not None or _EXPORT_DIR.value is not None:
+        raise ValueError("--check stands alone: it writes nothing.")
+    from keras_bert_suite.serving import releases
+
+    checked = releases.check(directory)
+    print("\n\n".join(needs.report() for needs in checked))
+    if unloadable := [str(needs.path) for needs in checked if not needs.loadable]:
+        raise ValueError(f"No release of TF Serving can load {', '.join(unloadable)}.")
 
 
 def run():

@@ -40,6 +40,27 @@ def test_it_says_what_was_written_and_what_comes_next(export, tmp_path):
     assert again.returncode == 1
     assert "3 exists already" in again.stderr.strip().splitlines()[-1]
 
+    checked = export(f"--check={tmp_path / 'base'}")
+    assert checked.returncode == 0, checked.stderr
+    assert "  NormalizeUTF8 " in checked.stdout
+    lines = checked.stdout.strip().splitlines()
+    assert lines[-2:] == [
+        "TF Serving 2.19.1, which bundles tf.text 2.12.1, can load it",
+        "TF Serving 2.20.0, which bundles tf.text 2.20.0, can load it",
+    ]
+
+
+def test_flags_that_do_not_go_together(export, tmp_path):
+    for flags, message in (
+        ([], "Give --model_dir and --export_dir, or --check alone."),
+        (["--model_dir=a"], "Give --model_dir and --export_dir, or --check alone."),
+        (["--check=a", "--export_dir=b"], "--check stands alone: it writes nothing."),
+        ([f"--check={tmp_path}"], f"{tmp_path} must be a SavedModel"),
+    ):
+        result = export(*flags)
+        assert result.returncode == 1
+        assert message in result.stderr.strip().splitlines()[-1]
+
 
 def test_a_missing_model_directory(export, tmp_path):
     result = export(f"--model_dir={tmp_path / 'no'}", f"--export_dir={tmp_path / 'base'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import json
 import os
 import queue
 import signal
@@ -27,6 +28,34 @@ def contract_models():
 def tiny_models():
     """The module tiny_models.py beside this file."""
     return _neighbour("tiny_models")
+
+
+@pytest.fixture(scope="session")
+def runner(request):
+    """runner(version directory, requests, python=sys.executable) -> answers, as JSON values.
+
+    They come from TensorFlow's C API alone, by the program $KBS_RUNNER; without that,
+    tools/saved_model_runner.py beside the reference data. `python` has the TensorFlow to load.
+    """
+    script = os.environ.get("KBS_RUNNER")
+    if not script:
+        tools = request.getfixturevalue("kbs_data").parent / "tools"
+        script = tools / "saved_model_runner.py"
+    if not Path(script).exists():
+        pytest.skip(f"no {script}; set KBS_RUNNER to a program that runs SavedModels")
+
+    def run(path, requests, *, python=sys.executable):
+        result = subprocess.run(
+            [python, "-I", script, path],
+            input="\n".join(map(json.dumps, requests)),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return run
 
 
 @pytest.fixture(scope="session")

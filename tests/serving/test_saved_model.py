@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -68,27 +66,6 @@ def example(**features):
         for name, text in features.items()
     }
     return tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString()
-
-
-@pytest.fixture(scope="module")
-def runner(kbs_data):
-    """runner(version directory, requests) -> answers, through TensorFlow's C API alone."""
-    script = kbs_data.parent / "tools" / "saved_model_runner.py"
-    if not script.exists():
-        pytest.skip(f"no {script}")
-
-    def run(path, requests):
-        result = subprocess.run(
-            [sys.executable, "-I", script, path],
-            input="\n".join(map(json.dumps, requests)),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert result.returncode == 0, result.stderr[-2000:]
-        return [json.loads(line) for line in result.stdout.splitlines()]
-
-    return run
 
 
 def request(signature, **inputs):

@@ -88,8 +88,13 @@ def to_bytes(leaf: Any) -> bytes:
 
 
 def _encoded(text: str) -> bytes:
-    # JSON can escape half of a surrogate pair, which no UTF-8 can say.
+    # Half of a surrogate pair becomes a question mark, see `is_text`.
     return text.encode("utf-8", "replace")
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can say it: JSON may hold halves of surrogate pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _decoded(leaf: dict[str, str]) -> bytes:

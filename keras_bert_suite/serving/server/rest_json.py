@@ -17,6 +17,7 @@ from keras_bert_suite.serving.server import tensors
 from keras_bert_suite.serving.server.errors import ServingError, invalid_argument
 from keras_bert_suite.serving.server.json_tensors import (
     is_base64,
+    is_text,
     quoted,
     shortest,
     to_array,
@@ -40,7 +41,8 @@ def parse(body: bytes) -> dict[str, Any]:
         raise invalid_argument(f"JSON Parse error: {error}") from error
     if not isinstance(document, dict):
         raise invalid_argument(f"JSON Value: {quoted(document)} Is not object")
-    if not isinstance(document.get("signature_name", ""), str):
+    signature_name = document.get("signature_name", "")
+    if not isinstance(signature_name, str) or not is_text(signature_name):
         raise invalid_argument(
             f"JSON Value: {quoted(document)} not formatted correctly. 'signature_name' key must "
             "be a string value."
@@ -219,6 +221,8 @@ def _fill_example(value: Any, example) -> None:
         raise invalid_argument(f"Example must be JSON object but got JSON {quoted(value)}")
     for name, content in value.items():
         leaves = content if isinstance(content, list) else [content]
+        if not is_text(name):
+            raise invalid_argument(f"Feature names must be valid Unicode. Received: {quoted(name)}")
         feature = example.features.feature[name]
         if all(isinstance(leaf, str) or is_base64(leaf) for leaf in leaves):
             feature.bytes_list.value.extend(map(to_bytes, leaves))

@@ -167,6 +167,9 @@ class Servable:
         start = time.perf_counter()
         try:
             arrays = function(*(inputs[alias] for alias in signature.inputs))
+        except UnicodeDecodeError as error:
+            # The graph's refusal quotes a client's bytes, and Python cannot make a text of it.
+            raise invalid_argument(error.object.decode("utf-8", "replace")) from error
         finally:
             self._limits.concurrency.release()
         if self._limits.metrics is not None:

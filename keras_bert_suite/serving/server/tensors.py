@@ -46,7 +46,9 @@ def from_proto(proto, *, alias: str) -> np.ndarray:
     dtype = _dtype(proto, alias=alias)
     shape = _shape(proto, alias=alias)
     elements = math.prod(shape)
-    if proto.tensor_content and dtype != tf.string:
+    if proto.tensor_content and dtype == tf.string:
+        raise _parsing_error(alias, "strings belong into string_val, not into tensor_content")
+    if proto.tensor_content:
         numpy_dtype = np.dtype(dtype.as_numpy_dtype)
         if len(proto.tensor_content) != elements * numpy_dtype.itemsize:
             raise _parsing_error(
