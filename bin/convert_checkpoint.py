@@ -28,7 +28,8 @@ _ALLOW_MISSING = flags.DEFINE_list(
     "allow_missing",
     "",
     "What the result may be without, if the source lacks it or the format has no place for it: "
-    "head, pooler, tokenizer; activation, epsilon, dropout (the format's own are taken).",
+    "head, pooler, tokenizer; activation, epsilon, dropout, local_attention (the format's own "
+    "are taken).",
 )
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a model directory from another: more words, another vocabulary, positions, layers, dtype.
+"""Makes a model directory from another: more words, another vocabulary, positions, windows, layers.
 
 Examples:
   bin/edit_model.py --model_dir=bert/ --output_dir=medical/ --add_words=words.txt
   bin/edit_model.py --model_dir=bert/ --output_dir=medical/ --add_words=covid=corona+virus,stent
   bin/edit_model.py --model_dir=bert/ --output_dir=german/ --vocabulary=german/vocab.txt
-  bin/edit_model.py --model_dir=bert/ --output_dir=long/ --max_positions=1024
+  bin/edit_model.py --model_dir=bert/ --output_dir=long/ --max_positions=4096 --local_attention=128
   bin/edit_model.py --model_dir=bert/ --output_dir=small/ --num_layers=6 --dtype=bfloat16
   bin/edit_model.py --model_dir=lora/ --output_dir=plain/ --merge
 
@@ -14,6 +14,8 @@ is what bin/pretrain.py and bin/finetune.py begin from (--init_from).
 """
 
 from __future__ import annotations
+
+import dataclasses
 
 from absl import flags
 
@@ -34,32 +36,41 @@ _VOCABULARY = flags.DEFINE_string(
     None,
     "vocab.txt to use instead of the model's; entries in both keep their rows. The casing stays.",
 )
-_NEW_ROWS = flags.DEFINE_enum(
+flags.DEFINE_enum(
     "new_rows",
     "pieces",
     ["pieces", "mean"],
     "What the row of a new word begins with: the mean of the pieces that it was made of so far, or "
     "of all rows.",
 )
-_MAX_POSITIONS = flags.DEFINE_integer(
+flags.DEFINE_integer(
     "max_positions", None, "Tokens of the longest row; fewer than now are the first ones."
 )
-_POSITIONS = flags.DEFINE_enum(
+flags.DEFINE_enum(
     "positions",
     "copy",
     ["copy", "interpolate"],
     "Where new positions come from: the old ones again, which keeps the answers on texts that fit "
     "now, or stretched over the new length.",
 )
-_NUM_LAYERS = flags.DEFINE_integer("num_layers", None, "Keep the first layers, so many.")
-_DTYPE = flags.DEFINE_enum(
+flags.DEFINE_integer("num_layers", None, "Keep the first layers, so many.")
+flags.DEFINE_integer(
+    "local_attention",
+    None,
+    "For long texts: tokens of the window that a token sees, half to each side, in all layers but "
+    "the global ones.",
+)
+flags.DEFINE_integer(
+    "global_attention_every", 3, "With --local_attention: layers 0, n, 2 n, ... see all tokens."
+)
+flags.DEFINE_enum(
     "dtype",
     None,
     ["float32", "bfloat16", "float16"],
     "Of the stored weights (default: that of the model directory).",
 )
 
-_MERGE = flags.DEFINE_bool(
+flags.DEFINE_bool(
     "merge", False, "Make a plain model of a tuned part (of bin/finetune.py --tuning) and its base."
 )
 
@@ -70,17 +81,11 @@ def main(argv):
     from keras_bert_suite.text.vocabulary import read_vocabulary
 
     vocabulary, words = _VOCABULARY.value, _ADD_WORDS.value
-    edits = Edits(
-        vocabulary=None if vocabulary is None else read_vocabulary(vocabulary),
-        words=None if words is None else read_words(words),
-        new_rows=_NEW_ROWS.value,
-        max_positions=_MAX_POSITIONS.value,
-        positions=_POSITIONS.value,
-        num_layers=_NUM_LAYERS.value,
-        dtype=_DTYPE.value,
-        merge=_MERGE.value,
-    )
-    changes = edit_model(_MODEL_DIR.value, _OUTPUT_DIR.value, edits)
+    fields = {field.name for field in dataclasses.fields(Edits)}
+    told = {name: flags.FLAGS[name].value for name in fields.intersection(flags.FLAGS)}
+    told["vocabulary"] = None if vocabulary is None else read_vocabulary(vocabulary)
+    told["words"] = None if words is None else read_words(words)
+    changes = edit_model(_MODEL_DIR.value, _OUTPUT_DIR.value, Edits(**told))
     print(
         f"Wrote {_OUTPUT_DIR.value} ({'; '.join(changes)}). Next: bin/finetune.py "
         f"--init_from={_OUTPUT_DIR.value}"

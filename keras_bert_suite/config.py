@@ -28,7 +28,8 @@ class EncoderConfig:
     heads that belong to it; a family allows only what its published encoders can be.
 
     Sources: Devlin et al. 2018, arXiv:1810.04805, section 3 (BERT); arXiv:1907.11692 (RoBERTa);
-      arXiv:1909.11942 (ALBERT); arXiv:1910.01108 (DistilBERT); arXiv:2003.10555 (ELECTRA).
+      arXiv:1909.11942 (ALBERT); arXiv:1910.01108 (DistilBERT); arXiv:2003.10555 (ELECTRA);
+      arXiv:2412.13663, section 2.1.2 (local layers, under ModernBERT's keys).
 
     Raises:
       ValueError: for a size that is not a positive integer, heads that do not divide the hidden
@@ -53,6 +54,8 @@ class EncoderConfig:
     attention_dropout: float = 0.1  # probability, on the attention weights
     initializer_range: float = 0.02  # standard deviation of the truncated normal
     pad_token_id: int = 0  # id of [PAD]
+    local_attention: int | None = None  # tokens of the window that local layers see; None = all
+    global_attention_every: int = 3  # with local_attention, layers 0, 3, 6, ... see all tokens
 
     def __post_init__(self):
         self._check_sizes()
@@ -76,11 +79,17 @@ class EncoderConfig:
                 f"`pad_token_id` must be an id of the vocabulary, in [0, {self.vocab_size}). "
                 f"Received: pad_token_id={self.pad_token_id!r}"
             )
+        if self.local_attention == 1:
+            raise ValueError(
+                "`local_attention` counts the tokens of both sides: at least 2. "
+                "Received: local_attention=1"
+            )
         self._check_family()
 
     def _check_sizes(self):
-        optional = ("embedding_size",) if self.embedding_size is not None else ()
-        for name in (*_SIZES, *optional):
+        optional = ("embedding_size", "local_attention")
+        given = [name for name in optional if getattr(self, name) is not None]
+        for name in (*_SIZES, *given, "global_attention_every"):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
@@ -129,6 +138,12 @@ class EncoderConfig:
         pad_token_id + 1 in RoBERTa, 0 in all others. The table has max_positions rows more.
         """
         return families.position_offset(self.family, self.pad_token_id)
+
+    def reach(self, layer: int) -> int | None:
+        """How many tokens to the left and to the right a layer sees; None: all of the row."""
+        if self.local_attention is None or layer % self.global_attention_every == 0:
+            return None
+        return self.local_attention // 2
 
     @classmethod
     def from_name(cls, name: str, **overrides: Any) -> EncoderConfig:

@@ -113,6 +113,12 @@ HUGGINGFACE_KEYS = {
     "distilbert": _DISTILBERT_KEYS,
     "electra": _FACTORISED_KEYS,
 }
+# Windows of attention, in any family: ModernBERT's keys. transformers' other encoders do not know
+# them and let every layer see all tokens.
+_WINDOW_KEYS = {
+    "local_attention": "local_attention",
+    "global_attention_every": "global_attn_every_n_layers",
+}
 # What transformers takes where a config.json lacks the key and our own default is another.
 _HUGGINGFACE_DEFAULTS: dict[str, dict[str, Any]] = {
     "bert": {},
@@ -210,7 +216,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
         )
     given = {key: value for key, value in values.items() if value is not None}
     given = {**_HUGGINGFACE_DEFAULTS[family], **given}
-    keys = HUGGINGFACE_KEYS[family]
+    keys = {**HUGGINGFACE_KEYS[family], **_WINDOW_KEYS}
     fields = {ours: given[theirs] for ours, theirs in keys.items() if theirs in given}
     if "activation" in fields:
         name = fields["activation"]
@@ -243,4 +249,6 @@ def huggingface_values(family: str, fields: Mapping[str, Any]) -> dict[str, Any]
         values["sinusoidal_pos_embds"] = False  # the table is in the file, however it was made
     else:
         values["position_embedding_type"] = "absolute"
+    if fields["local_attention"] is not None:
+        values.update({theirs: fields[ours] for ours, theirs in _WINDOW_KEYS.items()})
     return values

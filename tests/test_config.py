@@ -31,6 +31,18 @@ def test_a_size_may_be_spelled_out(name, heads):
     assert (config.intermediate_size, config.family, config.vocab_size) == (1024, "bert", 9)
 
 
+def test_local_layers_are_said_in_the_keys_of_modernbert():
+    config = EncoderConfig.from_name("albert-base-v2", local_attention=128)
+    assert [config.reach(layer) for layer in range(7)] == [None, 64, 64, None, 64, 64, None]
+    values = config.replace(global_attention_every=2).to_huggingface()
+    assert (values["local_attention"], values["global_attn_every_n_layers"]) == (128, 2)
+    assert EncoderConfig.from_huggingface(values).reach(2) is None
+    assert EncoderConfig.from_huggingface(values).reach(3) == 64
+    # Who has no windows writes no keys of them.
+    assert "local_attention" not in EncoderConfig().to_huggingface()
+    assert EncoderConfig().reach(1) is None
+
+
 def test_defaults_are_bert_base():
     assert EncoderConfig() == EncoderConfig.from_name("base")
 
@@ -183,6 +195,9 @@ def test_google_configuration_file_is_read(tmp_path):
             {"family": "electra", "use_pooler": False, "embedding_size": 768},
             "to another size. Received: embedding_size=hidden_size=768",
         ),
+        ({"local_attention": 1}, "both sides: at least 2. Received: local_attention=1"),
+        ({"local_attention": 2.5}, "`local_attention` must be a positive integer.*2.5"),
+        ({"global_attention_every": 0}, "`global_attention_every` must be a positive integer"),
     ],
 )
 def test_a_value_out_of_range_is_refused(changes, message):

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 FORMATS = ("huggingface", "keras_hub")
 PARITY_FILE = "parity.json"
 # What a result may be without, when the caller says so.
-ALLOWABLE = ("head", "pooler", "tokenizer", "activation", "epsilon", "dropout")
+ALLOWABLE = (
+    "head",
+    "pooler",
+    "tokenizer",
+    "activation",
+    "epsilon",
+    "dropout",
+    "local_attention",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +73,8 @@ def convert(
       file_format: "huggingface" (our model directory) or "keras_hub".
       allow_missing: words of ALLOWABLE: what the result may be without. "head" leaves out heads
         that have no place, "tokenizer" accepts a source without, "pooler" gives a KerasHub preset
-        one of zeros, "activation", "epsilon" and "dropout" accept the target's own.
+        one of zeros, "activation", "epsilon", "dropout" and "local_attention" accept the target's
+        own.
 
     Raises:
       FileNotFoundError: no such source.

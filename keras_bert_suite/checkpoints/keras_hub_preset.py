@@ -158,6 +158,11 @@ def obstacles(
             f"KerasHub's BERT has layer_norm_epsilon={EPSILON}, this model "
             f"{config.layer_norm_epsilon}"
         )
+    if config.local_attention is not None:
+        found["local_attention"] = (
+            "KerasHub's BERT sees all tokens in all layers, this model a window of "
+            f"{config.local_attention} in some"
+        )
     if config.hidden_dropout != config.attention_dropout:
         found["dropout"] = (
             f"KerasHub's BERT has one dropout rate, this model {config.hidden_dropout} and, in "

@@ -40,6 +40,8 @@ class Edits:
       max_positions: tokens of the longest row.
       positions: "copy" or "interpolate", see surgery.py.
       num_layers: the first layers to keep.
+      local_attention: tokens of the window that local layers see.
+      global_attention_every: of so many layers one sees all tokens; with local_attention.
       dtype: "float32", "bfloat16" or "float16" for the stored weights; None keeps the directory's.
       merge: whether a tuned part shall become a plain model; the other edits imply it.
     """
@@ -50,6 +52,8 @@ class Edits:
     max_positions: int | None = None
     positions: str = "copy"
     num_layers: int | None = None
+    local_attention: int | None = None
+    global_attention_every: int = 3
     dtype: str | None = None
     merge: bool = False
 
@@ -131,7 +135,14 @@ def _check_asked(model_dir: str | os.PathLike, output_dir: str | os.PathLike, ed
             "The edited model must go to another directory than the model's own. Received: "
             f"{output_dir} for both"
         )
-    asked = (edits.vocabulary, edits.words, edits.max_positions, edits.num_layers, edits.dtype)
+    asked = (
+        edits.vocabulary,
+        edits.words,
+        edits.max_positions,
+        edits.num_layers,
+        edits.local_attention,
+        edits.dtype,
+    )
     if all(edit is None for edit in asked) and not edits.merge:
         raise ValueError("There must be something to change. Received: no edits")
 
@@ -168,6 +179,10 @@ def _edited(
         model, tokenizer = vocabulary_surgery.add_words(model, tokenizer, edits.words, **rows)
     if edits.max_positions is not None:
         model = surgery.resize_positions(model, edits.max_positions, method=edits.positions)
+    if edits.local_attention is not None:
+        model = surgery.attend_locally(
+            model, edits.local_attention, global_every=edits.global_attention_every
+        )
     return model, tokenizer
 
 
@@ -197,4 +212,6 @@ def _changes(before: BertModel, after: BertModel, edits: Edits) -> list[str]:
         "layers": (edits.num_layers, old.num_layers, new.num_layers),
     }
     changes = [f"{name}: {a:,} -> {b:,}" for name, (edit, a, b) in asked.items() if edit]
+    if edits.local_attention:
+        changes.append(f"attention: windows of {new.local_attention} in local layers")
     return changes + ([f"weights: {edits.dtype}"] if edits.dtype else [])

@@ -55,6 +55,26 @@ def resize_positions(model: BertModel, max_positions: int, *, method: str = "cop
     return rebuild(model, config, changed=[(variable, resized)])
 
 
+def attend_locally(model: BertModel, window: int, *, global_every: int) -> BertModel:
+    """Returns the model with windows of attention in all but every n-th layer; weights stay.
+
+    The model wants training afterwards, since its layers have learnt to see whole texts.
+
+    Args:
+      model: as it was loaded.
+      window: tokens, half of them to each side.
+      global_every: layers 0, n, 2 n, ... see all tokens.
+
+    Raises:
+      ValueError: a window of fewer than 2 tokens, or global_every below 1.
+
+    Source: Warner et al. 2024 (ModernBERT), arXiv:2412.13663, section 2.1.2.
+    """
+    config = model.encoder.config
+    changed = config.replace(local_attention=window, global_attention_every=global_every)
+    return rebuild(model, changed)
+
+
 def keep_layers(model: BertModel, num_layers: int) -> BertModel:
     """Returns the model with its first layers alone; pooler and heads stay as they are.
 

@@ -35,10 +35,17 @@ class Dropout(keras.layers.Layer):
         """Returns a tensor of the inputs' shape and dtype."""
         if not training or self.rate == 0:
             return inputs
-        seed = dropout_seed(self._new_seed)
+        return self.apply(inputs, self.new_seed())
+
+    def apply(self, inputs, seed):
+        """Returns the inputs with the mask of a seed, int32 [2]; the same seed, the same mask."""
         return tf.nn.experimental.stateless_dropout(inputs, rate=self.rate, seed=seed)
 
-    def _new_seed(self):
+    def new_seed(self):
+        """Returns the seed of a call, int32 [2]; in a recomputation that of the first time."""
+        return dropout_seed(self._draw_seed)
+
+    def _draw_seed(self):
         seed = tf.cast(self.seed_generator.next(), tf.int32)
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:

@@ -133,3 +133,14 @@ class Embeddings(keras.layers.Layer):
             "layer_norm_epsilon": self.layer_norm_epsilon,
             "initializer_range": self.initializer_range,
         }
+
+
+def run_starts(row_ids):
+    """Returns int32 [batch, length]: the column in which the run of equal row_ids began."""
+    batch_size, length = tf.unstack(tf.shape(row_ids))
+    changes = tf.cast(row_ids[:, 1:] != row_ids[:, :-1], tf.int32)
+    runs = tf.cumsum(tf.pad(changes, [[0, 0], [1, 0]]), axis=1)
+    runs += tf.range(batch_size)[:, None] * length
+    columns = tf.broadcast_to(tf.range(length)[None, :], [batch_size, length])
+    firsts = tf.math.unsorted_segment_min(columns, runs, batch_size * length)
+    return tf.gather(firsts, runs)

@@ -94,7 +94,7 @@ class EncoderBlock(keras.layers.Layer):
         self.attention_norm.build((None, self.hidden_size))
         self.feed_forward_norm.build((None, self.hidden_size))
 
-    def call(self, tokens_TH, layout, training=None, prefix=None):
+    def call(self, tokens_TH, layout, training=None, prefix=None, reach=None):
         """Returns the tokens of the next layer.
 
         Args:
@@ -102,18 +102,21 @@ class EncoderBlock(keras.layers.Layer):
           layout: the TokenLayout of the batch.
           training: bool; True applies dropout.
           prefix: None, or this layer's part of a DeepPrompt, see SelfAttention.
+          reach: None, or how many columns to the left and to the right a token sees.
 
         Returns:
           [tokens, hidden_size], in the compute dtype.
         """
         if self.rematerialize and training:
-            return recomputed(lambda inputs_TH: self._forward(inputs_TH, layout, training, prefix))(
-                tokens_TH
-            )
-        return self._forward(tokens_TH, layout, training, prefix)
+            return recomputed(
+                lambda inputs_TH: self._forward(inputs_TH, layout, training, prefix, reach)
+            )(tokens_TH)
+        return self._forward(tokens_TH, layout, training, prefix, reach)
 
-    def _forward(self, tokens_TH, layout, training, prefix):
-        attended_TH = self.attention(tokens_TH, layout=layout, training=training, prefix=prefix)
+    def _forward(self, tokens_TH, layout, training, prefix, reach):
+        attended_TH = self.attention(
+            tokens_TH, layout=layout, training=training, prefix=prefix, reach=reach
+        )
         attended_TH = self.attention_output_dropout(attended_TH, training=training)
         if self.attention_adapter is not None:
             attended_TH = self.attention_adapter(attended_TH)

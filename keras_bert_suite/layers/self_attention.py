@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import tensorflow as tf
 
+from keras_bert_suite.layers.attention_products import attend
+from keras_bert_suite.layers.blockwise_attention import attend_in_blocks
 from keras_bert_suite.layers.dense import Dense
 from keras_bert_suite.layers.dropout import Dropout
+from keras_bert_suite.layers.local_attention import attend_in_window
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
@@ -59,7 +64,7 @@ class SelfAttention(keras.layers.Layer):
         self.query_key_value.build((None, self.hidden_size))
         self.output_dense.build((None, self.hidden_size))
 
-    def call(self, tokens_TH, layout, training=None, prefix=None):
+    def call(self, tokens_TH, layout, training=None, prefix=None, reach=None):
         """Returns the attended tokens.
 
         Args:
@@ -69,6 +74,7 @@ class SelfAttention(keras.layers.Layer):
           prefix: None, or a function that returns floating [2, heads, length, head width], keys
             and values that every token attends to beside those of its row. A function, so that a
             recomputed layer reads the prefix's variable itself.
+          reach: None, or how many columns to the left and to the right a token sees.
 
         Returns:
           [tokens, hidden_size], in the compute dtype.
@@ -79,31 +85,25 @@ class SelfAttention(keras.layers.Layer):
         # unstack, not indexing: the gradient of an index is a strided slice, a third of the step
         # when measured
         query_BNSD, key_BNSD, value_BNSD = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))
-        bias = layout.attention_bias(query_BNSD.dtype)
-        if prefix is not None:
-            key_BNSD, value_BNSD, bias = self._with_prefix(key_BNSD, value_BNSD, bias, prefix())
-        scores_BNSS = tf.matmul(query_BNSD * head_width**-0.5, key_BNSD, transpose_b=True)
-        weights_BNSS = self._softmax(scores_BNSS + bias)
-        weights_BNSS = self.dropout(weights_BNSS, training=training)
-        context_BNSD = tf.matmul(weights_BNSS, value_BNSD)
+        context_BNSD = self._products(layout, reach)(
+            query_BNSD * head_width**-0.5,
+            key_BNSD,
+            value_BNSD,
+            layout=layout,
+            dropout=self.dropout,
+            training=training,
+            prefix=None if prefix is None else prefix(),
+        )
         context_BSH = tf.reshape(
             tf.transpose(context_BNSD, [0, 2, 1, 3]), [*layout.attention_shape, self.hidden_size]
         )
         return self.output_dense(layout.from_attention(context_BSH), training=training)
 
-    def _with_prefix(self, key_BNSD, value_BNSD, bias, prefix):
-        """Keys, values and bias with those of the prefix before them; no bias on the prefix."""
-        rows = tf.shape(key_BNSD)[0]
-        keys, values = (
-            tf.broadcast_to(part[None], tf.concat([[rows], tf.shape(part)], 0))
-            for part in tf.unstack(prefix)
-        )
-        bias = tf.pad(bias, [[0, 0], [0, 0], [0, 0], [tf.shape(prefix)[2], 0]])
-        return tf.concat([keys, key_BNSD], 2), tf.concat([values, value_BNSD], 2), bias
-
-    def _softmax(self, scores_BNSS):
-        # 8 or 11 bits of mantissa are too few to sum hundreds of exponentials
-        return tf.cast(tf.nn.softmax(tf.cast(scores_BNSS, tf.float32)), scores_BNSS.dtype)
+    @staticmethod
+    def _products(layout, reach):
+        if reach is not None:
+            return functools.partial(attend_in_window, reach=reach)
+        return attend_in_blocks if layout.long_rows else attend
 
     def get_config(self):
         return {

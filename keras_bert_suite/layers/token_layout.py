@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
@@ -83,7 +85,14 @@ class TokenLayout:
       attention_shape: int32 scalars (rows, width) of the attention rows.
     """
 
-    def __init__(self, padding_mask, *, row_ids=None, unpadded: bool | None = None):
+    def __init__(
+        self,
+        padding_mask,
+        *,
+        row_ids=None,
+        unpadded: bool | None = None,
+        long_rows: bool = False,
+    ):
         """Reads the layout off the mask.
 
         Args:
@@ -92,13 +101,17 @@ class TokenLayout:
             numbers in any order. None: a row is one example.
           unpadded: True computes the real tokens only, False every position; None decides by
             `shapes_must_be_static`.
+          long_rows: True where rows may be so long that the scores of all their tokens at once
+            would fill the memory; see attend_in_blocks.
         """
+        self.long_rows = long_rows
         self.padding_mask = padding_mask
         self.unpadded = not shapes_must_be_static() if unpadded is None else unpadded
         self.batch_size, self.length = tf.unstack(tf.shape(padding_mask))
         self.attention_shape = (self.batch_size, self.length)
         self._attention_mask, self._examples = padding_mask > 0, row_ids
-        self._biases: dict[tf.DType, tf.Tensor] = {}
+        self._columns = tf.range(self.length)[None]
+        self._biases: dict[tuple[tf.DType, Any], tf.Tensor] = {}
         if self.unpadded:
             flat = tf.reshape(padding_mask, [-1])
             kept = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
@@ -137,14 +150,50 @@ class TokenLayout:
 
         0 for real keys of the query's example, a large negative number for all others.
         """
-        dtype = tf.as_dtype(dtype)
-        if dtype not in self._biases:
-            seen = self._attention_mask[:, None, None, :]
-            if self._examples is not None:
-                own = self._examples[:, None, :, None] == self._examples[:, None, None, :]
-                seen = tf.logical_and(seen, own)
-            self._biases[dtype] = (1 - tf.cast(seen, dtype)) * _MASKED_SCORE
-        return self._biases[dtype]
+        return self._bias(dtype, "all", lambda: self._seen(self._examples))
+
+    def attention_bias_of_block(self, dtype, start, size):
+        """Returns [rows, 1, 1 or size, width], that of the queries from `start` on.
+
+        The rows may end before start + size. Not kept, since it is asked for within loops.
+        """
+        queries = self._examples
+        if queries is not None:
+            queries = tf.pad(queries, [[0, 0], [0, size]])[:, start : start + size]
+        return _score(self._seen(queries), dtype)
+
+    def attention_bias_of_window(self, dtype, reach, size):
+        """Returns [rows, 1, blocks, size, 3 size]: queries in blocks of `size`, and as keys those
+        of the block and its two neighbours (see `neighbours`).
+
+        0 for keys at most `reach` columns of the padded row away that attention_bias leaves too.
+        """
+        return self._bias(dtype, reach, lambda: self._seen_in_window(reach, size))
+
+    def _bias(self, dtype, name, seen):
+        key = (tf.as_dtype(dtype), name)
+        if key not in self._biases:
+            self._biases[key] = _score(seen(), dtype)
+        return self._biases[key]
+
+    def _seen(self, queries):
+        seen = self._attention_mask[:, None, None, :]
+        if queries is None:
+            return seen
+        own = queries[:, None, :, None] == self._examples[:, None, None, :]
+        return tf.logical_and(seen, own)
+
+    def _seen_in_window(self, reach, size):
+        queries = in_blocks(self._columns[..., None], size)
+        distance = tf.linalg.matrix_transpose(neighbours(queries)) - queries
+        near = tf.abs(distance) <= reach
+        real = neighbours(in_blocks(self._attention_mask[..., None], size))[..., 0]
+        seen = tf.logical_and(near, real[..., None, :])
+        if self._examples is not None:
+            queries = in_blocks(self._examples[..., None], size)
+            own = queries == tf.linalg.matrix_transpose(neighbours(queries))
+            seen = tf.logical_and(seen, own)
+        return seen[:, None]
 
     def _choose_attention_rows(self, kept, slots):
         """Gives every example an attention row of its own where that makes fewer scores.
@@ -162,18 +211,45 @@ class TokenLayout:
             cells = example_T * width + _ranks(example_T, lengths_E)
             empty = tf.fill([count * width], tf.size(kept))
             own_slots = tf.tensor_scatter_nd_update(empty, cells[:, None], tf.range(tf.size(kept)))
-            return cells, own_slots, count, width, tf.zeros([count, width], tf.int32)
+            columns = tf.scatter_nd(cells[:, None], kept % self.length, [count * width])
+            columns = tf.reshape(columns, [count, width])
+            return cells, own_slots, count, width, tf.zeros([count, width], tf.int32), columns
 
         def padded_rows():
-            return kept, slots, self.batch_size, self.length, self._examples
+            columns = tf.broadcast_to(self._columns, [self.batch_size, self.length])
+            return kept, slots, self.batch_size, self.length, self._examples, columns
 
-        cells, slots, rows, width, examples = tf.cond(
+        cells, slots, rows, width, self._examples, self._columns = tf.cond(
             _pairs(count, width) < _pairs(self.batch_size, self.length), own_rows, padded_rows
         )
         self._attention_cells = _Cells(cells, slots)
         self.attention_shape = (rows, width)
         self._attention_mask = tf.reshape(slots < tf.size(kept), [rows, width])
-        self._examples = examples
+
+
+def in_blocks(rows, size):
+    """Returns [..., blocks, size, width] of [..., length, width], the last block padded."""
+    missing = -tf.shape(rows)[-2] % size
+    padded = tf.pad(rows, [*[[0, 0]] * (len(rows.shape) - 2), [0, missing], [0, 0]])
+    shape = tf.shape(padded)
+    blocks = tf.reshape(padded, [*tf.unstack(shape[:-2]), shape[-2] // size, size, shape[-1]])
+    return blocks
+
+
+def neighbours(blocks):
+    """Returns [..., blocks, 3 size, width]: the block before each, itself, and the one after.
+
+    Zeros before the first block and after the last.
+    """
+    edges = [*[[0, 0]] * (len(blocks.shape) - 3), [1, 1], [0, 0], [0, 0]]
+    padded = tf.pad(blocks, edges)
+    before, after = padded[..., :-2, :, :], padded[..., 2:, :, :]
+    return tf.concat([before, blocks, after], -2)
+
+
+def _score(seen, dtype):
+    """What to add to the scores: 0 for what is seen."""
+    return (1 - tf.cast(seen, dtype)) * _MASKED_SCORE
 
 
 def _ranks(example_T, lengths_E):

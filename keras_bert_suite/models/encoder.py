@@ -10,10 +10,12 @@ import tensorflow as tf
 
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.layers.attachment import put, take_out
-from keras_bert_suite.layers.embeddings import Embeddings
+from keras_bert_suite.layers.embeddings import Embeddings, run_starts
 from keras_bert_suite.layers.encoder_block import EncoderBlock
 from keras_bert_suite.layers.token_layout import TokenLayout, first_tokens
 
+# Up to this length a row's attention is computed at once, which is faster than in blocks.
+_MOST_AT_ONCE = 1024
 _LIKE_TOKEN_IDS = ("padding_mask", "segment_ids", "position_ids", "row_ids")
 
 
@@ -151,7 +153,11 @@ class Encoder(keras.Model):
             longer than max_positions bring neither position_ids nor row_ids.
         """
         token_ids, padding_mask = self._checked(batch)
-        layout = TokenLayout(padding_mask, row_ids=self._row_ids(batch))
+        layout = TokenLayout(
+            padding_mask,
+            row_ids=self._row_ids(batch),
+            long_rows=self.config.max_positions > _MOST_AT_ONCE,
+        )
         tokens_TH = self.embeddings(
             layout.to_stream(token_ids),
             layout.to_stream(self._position_ids(batch, layout)),
@@ -165,7 +171,13 @@ class Encoder(keras.Model):
             block = self.blocks[0 if self.config.share_layers else index]
             deep = self.deep_prompt
             prefix = None if deep is None else functools.partial(deep.prefix, index)
-            tokens_TH = block(tokens_TH, layout=layout, training=training, prefix=prefix)
+            tokens_TH = block(
+                tokens_TH,
+                layout=layout,
+                training=training,
+                prefix=prefix,
+                reach=self.config.reach(index),
+            )
             hidden_states.append(tokens_TH)
         sequence_BSH = self._padded(tokens_TH, layout)
         first_BH = first_tokens(sequence_BSH, batch)
@@ -228,7 +240,7 @@ class Encoder(keras.Model):
         columns = tf.range(offset, layout.length + offset) if offset else tf.range(layout.length)
         columns = tf.broadcast_to(columns[None, :], [layout.batch_size, layout.length])
         row_ids = self._row_ids(batch)
-        return columns if row_ids is None else columns - _run_starts(row_ids)
+        return columns if row_ids is None else columns - run_starts(row_ids)
 
     def _segment_stream(self, batch, layout):
         # With one segment there is nothing to choose, and tokenizers of such families may number
@@ -284,14 +296,3 @@ def _check_shape(key, value, wanted, what):
         raise ValueError(
             f"`{key}` must have the shape {what}, {tf.TensorShape(wanted)}. Received: {value.shape}"
         )
-
-
-def _run_starts(row_ids):
-    """int32 [batch, length]: the column in which the run of equal row_ids began."""
-    batch_size, length = tf.unstack(tf.shape(row_ids))
-    changes = tf.cast(row_ids[:, 1:] != row_ids[:, :-1], tf.int32)
-    runs = tf.cumsum(tf.pad(changes, [[0, 0], [1, 0]]), axis=1)
-    runs += tf.range(batch_size)[:, None] * length
-    columns = tf.broadcast_to(tf.range(length)[None, :], [batch_size, length])
-    firsts = tf.math.unsorted_segment_min(columns, runs, batch_size * length)
-    return tf.gather(firsts, runs)

@@ -125,6 +125,7 @@ def test_round_trip_is_bitwise(keras_hub, tiny, tmp_path, kinds):
     [
         ({"activation": "gelu"}, (), "activation", "the tanh form of GELU, this model 'gelu'"),
         ({"layer_norm_epsilon": 1e-5}, (), "epsilon", "layer_norm_epsilon=1e-12, this model 1e-05"),
+        ({"local_attention": 8}, (), "local_attention", "in all layers, this model a window of 8"),
         ({"attention_dropout": 0.2}, (), "dropout", "one dropout rate, this model 0.1 and, in "),
         ({}, ("mlm", "classification", "nsp"), "head", "BERT has no such head: mlm, nsp"),
         ({}, (), "pooler", "has a pooler, this model none; it would be zeros"),

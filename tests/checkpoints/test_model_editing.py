@@ -42,6 +42,8 @@ def test_everything_at_once(source, tmp_path):
         words={"covid": (), "dog": ("cat",)},
         max_positions=20,
         num_layers=1,
+        local_attention=16,
+        global_attention_every=2,
         dtype="bfloat16",
     )
     changes = edit_model(source, tmp_path / "out", edits)
@@ -49,11 +51,13 @@ def test_everything_at_once(source, tmp_path):
         "words: 11 -> 12",
         "positions: 8 -> 20",
         "layers: 2 -> 1",
+        "attention: windows of 16 in local layers",
         "weights: bfloat16",
     ]
     values = read_config(tmp_path / "out")
     assert (values["vocab_size"], values["max_position_embeddings"]) == (12, 20)
     assert (values["num_hidden_layers"], values["dtype"]) == (1, "bfloat16")
+    assert (values["local_attention"], values["global_attn_every_n_layers"]) == (16, 2)
     assert values["id2label"] == {"0": "no", "1": "yes", "2": "perhaps"}
     assert values["keras_bert_suite"]["task"] == {"name": "classification"}
     tokenizer = load_tokenizer(tmp_path / "out")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_bert_suite.checkpoints.surgery import (
+    attend_locally,
     cast_weights,
     keep_layers,
     rebuild,
@@ -79,6 +80,17 @@ def test_the_first_layers_give_the_hidden_states_of_those_layers(tiny):
         head = kept.heads["mlm"].get_weights()
         for value, expected in zip(head, model.heads["mlm"].get_weights(), strict=True):
             np.testing.assert_array_equal(value, expected)
+
+
+def test_a_window_as_wide_as_the_text_changes_nothing_and_a_narrow_one_does(tiny):
+    model = tiny.make_model("nsp", config=tiny.CONFIG.replace(num_layers=2))
+    batch = {"token_ids": np.int32([[2, 7, 8, 9, 3]])}
+    expected = model.encoder(batch)["sequence_output"]
+    wide, narrow = (attend_locally(model, window, global_every=2) for window in (8, 2))
+    assert [narrow.encoder.config.reach(layer) for layer in range(2)] == [None, 1]
+    assert tiny.weight_values(narrow) == tiny.weight_values(model)
+    np.testing.assert_allclose(wide.encoder(batch)["sequence_output"], expected, atol=1e-6)
+    assert np.abs(narrow.encoder(batch)["sequence_output"] - expected).max() > 1e-4
 
 
 @pytest.mark.parametrize("num_layers", [0, 2, -1])
