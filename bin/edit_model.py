@@ -69,10 +69,10 @@ flags.DEFINE_enum(
     ["float32", "bfloat16", "float16"],
     "Of the stored weights (default: that of the model directory).",
 )
-
 flags.DEFINE_bool(
     "merge", False, "Make a plain model of a tuned part (of bin/finetune.py --tuning) and its base."
 )
+flags.DEFINE_string("base_dir", None, "Of a tuned part: its base, if not where it says.")
 
 
 def main(argv):

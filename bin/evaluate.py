@@ -11,22 +11,28 @@ The task, its labels and the columns are those of the training; other column nam
 Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one line an example,
 in the file's order), for question answering also the files of the official scripts. Of a file of
 predictions, whatever program wrote it, there is metrics.json alone, equal to the official script's.
-A model that is only pre-trained is scored on texts, one a line, by their pseudo-perplexity: each
-token masked in turn (Salazar et al. 2020).
+A model that is only pre-trained is scored by --task=fill_mask, or on texts, one a line, by their
+pseudo-perplexity (Salazar et al. 2020).
 """
 
 from __future__ import annotations
 
 from absl import flags
 
-from keras_bert_suite import cli
+from keras_bert_suite import cli, settings
 from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.training.prediction_settings import PredictionSettings
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "What bin/finetune.py or bin/pretrain.py wrote."
 )
 _DATA_FILE = flags.DEFINE_string("data_file", None, "Examples with targets; or texts, one a line.")
-_TASK = flags.DEFINE_enum("task", None, [*Task.alternatives()], "Of --predictions_file.")
+_TASK = flags.DEFINE_enum(
+    "task",
+    None,
+    [*Task.alternatives()],
+    "Of --predictions_file, or another than that of --model_dir.",
+)
 _PREDICTIONS_FILE = flags.DEFINE_string(
     "predictions_file", None, "Answers to score in the place of --model_dir's."
 )
@@ -34,23 +40,17 @@ _NULL_ODDS_FILE = flags.DEFINE_string(
     "null_odds_file", None, "How likely each question of --predictions_file has no answer."
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where to write.", required=True)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples computed at once.")
-_SEQUENCE_LENGTH = flags.DEFINE_integer(
-    "sequence_length", None, "Most tokens of an example (default: that of the training)."
-)
-_PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
-)
 _SKIP_BAD_ROWS = flags.DEFINE_bool(
     "skip_bad_rows", False, "Count rows that cannot be used instead of stopping."
 )
 _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
+settings.define_flags(PredictionSettings, config=False)
 
 
 def main(argv):
     del argv
     of_file = bool(_PREDICTIONS_FILE.value)
-    if of_file == bool(_MODEL_DIR.value) or of_file != bool(_TASK.value):
+    if of_file == bool(_MODEL_DIR.value) or (of_file and not _TASK.value):
         raise ValueError("Give either --model_dir, or --predictions_file with --task.")
     if not of_file and (_NULL_ODDS_FILE.value or not _DATA_FILE.value):
         raise ValueError("--model_dir needs --data_file, and has no use for --null_odds_file.")
@@ -68,15 +68,16 @@ def main(argv):
         )
         print(task.report(metrics))
         return
-    flags_of_both = (_SEQUENCE_LENGTH, _PRECISION, _BATCH_SIZE)
-    computation = {flag.name: flag.value for flag in flags_of_both}
-    if pseudo_likelihood.is_untuned(_MODEL_DIR.value):
+    told = {**vars(settings.from_flags(PredictionSettings, config=False))}
+    untuned = pseudo_likelihood.is_untuned(_MODEL_DIR.value, base_dir=told["base_dir"])
+    if untuned and not _TASK.value:
         scores = pseudo_likelihood.evaluate_text_file(
-            _MODEL_DIR.value, _DATA_FILE.value, _OUTPUT_DIR.value, **computation
+            _MODEL_DIR.value, _DATA_FILE.value, _OUTPUT_DIR.value, **told
         )
         print(pseudo_likelihood.report(scores))
         return
-    predictor = prediction.Predictor.load(_MODEL_DIR.value, options=options, **computation)
+    told |= {"task": _TASK.value, "options": options}
+    predictor = prediction.Predictor.load(_MODEL_DIR.value, **told)
     result = prediction.evaluate_file(
         predictor, _DATA_FILE.value, skip_bad_rows=_SKIP_BAD_ROWS.value
     )

@@ -24,6 +24,12 @@ _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Base path; the version is
 _CHECK = flags.DEFINE_string(
     "check", None, "Instead: a SavedModel, or a base path of several, to check against TF Serving."
 )
+_BASE_DIR = flags.DEFINE_string(
+    "base_dir", None, "Of a tuned part: its base, where that is not at the place that it names."
+)
+_MERGE = flags.DEFINE_bool(
+    "merge", True, "Put a tuned part into the weights of its base where its method can (LoRA)."
+)
 _VERSION = flags.DEFINE_integer("version", None, "Version (default: the highest there plus 1).")
 _PRECISION = flags.DEFINE_enum(
     "precision",
@@ -35,8 +41,8 @@ _TASK = flags.DEFINE_enum(
     "task",
     None,
     [*Task.alternatives()],
-    "What to serve (default: what the model was fine-tuned for). fill_mask needs a masked-LM "
-    "head, embedding and token_vectors any model.",
+    "What to serve (default: what the model was fine-tuned for, or its head answers). fill_mask "
+    "needs a masked-LM head, embedding and token_vectors any model.",
 )
 _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
@@ -57,6 +63,8 @@ def main(argv: list[str]) -> None:
         precision=_PRECISION.value,
         task=_TASK.value,
         options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
+        base_dir=_BASE_DIR.value,
+        merge=_MERGE.value,
     )
     print(
         f"Wrote {result.path} with the signatures {', '.join(result.signatures)}; its answers "

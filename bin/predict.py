@@ -20,33 +20,28 @@ import sys
 
 from absl import flags
 
-from keras_bert_suite import cli
+from keras_bert_suite import cli, settings
 from keras_bert_suite.files import atomic_write
 from keras_bert_suite.tasks.task import Task
+from keras_bert_suite.training.prediction_settings import PredictionSettings
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "What bin/finetune.py wrote.", required=True)
 _INPUT = flags.DEFINE_string("input", "-", "JSON lines; - is stdin.")
 _OUTPUT = flags.DEFINE_string("output", "-", "JSON lines; - is stdout.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Examples computed at once.")
 _LINES_AT_A_TIME = flags.DEFINE_integer(
     "lines_at_a_time",
     1024,
     "Lines that are read before they are answered together; 1 answers each line as it comes.",
     lower_bound=1,
 )
-_SEQUENCE_LENGTH = flags.DEFINE_integer(
-    "sequence_length", None, "Most tokens of an example (default: that of the training)."
-)
-_PRECISION = flags.DEFINE_enum(
-    "precision", "float32", ["float32", "bfloat16", "float16"], "Of the computation."
-)
 _TASK = flags.DEFINE_enum(
     "task",
     None,
     [*Task.alternatives()],
-    "What to answer (default: what the model was fine-tuned for). fill_mask needs a masked-LM "
-    "head, embedding and token_vectors any model.",
+    "What to answer (default: what the model was fine-tuned for, or its head answers). fill_mask "
+    "needs a masked-LM head, embedding and token_vectors any model.",
 )
+settings.define_flags(PredictionSettings, config=False)
 _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
 
@@ -58,9 +53,7 @@ def main(argv):
         _MODEL_DIR.value,
         task=_TASK.value,
         options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
-        sequence_length=_SEQUENCE_LENGTH.value,
-        precision=_PRECISION.value,
-        batch_size=_BATCH_SIZE.value,
+        **vars(settings.from_flags(PredictionSettings, config=False)),
     )
     from_stdin, to_stdout = _INPUT.value == "-", _OUTPUT.value == "-"
     source = "stdin" if from_stdin else _INPUT.value

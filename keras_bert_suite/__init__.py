@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_bert_suite.checkpoints.adapter_set import AdapterSet as AdapterSet
     from keras_bert_suite.checkpoints.conversion import convert as convert
     from keras_bert_suite.checkpoints.model_directory import (
         load_encoder as load_encoder,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 _MODULE_OF = {
+    "AdapterSet": "checkpoints.adapter_set",
     "BertModel": "models.bert_model",
     "Encoder": "models.encoder",
     "EncoderConfig": "config",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,19 @@ import numpy as np
 
 from keras_bert_suite.checkpoints import adapter_names, huggingface_config, peft_config, rename
 from keras_bert_suite.checkpoints.base_reference import BaseReference
-from keras_bert_suite.checkpoints.huggingface import CurrentNames
+from keras_bert_suite.checkpoints.construction import (
+    part_from_others,
+    share_value,
+    without_values,
+)
+from keras_bert_suite.checkpoints.huggingface import CurrentNames, bind, with_pooler
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
 from keras_bert_suite.checkpoints.huggingface_tables import TABLES
 from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
 from keras_bert_suite.checkpoints.sources import PEFT_CONFIG_FILE, PEFT_FILE, Source
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.head import Head
 from keras_bert_suite.tuning.method import TuningMethod
 
@@ -88,12 +94,6 @@ def merged_if_possible(model: BertModel) -> BertModel:
     return merged(model) if model.tuned and model.tuned.method.mergeable else model
 
 
-def is_tuned_part(values: Mapping[str, Any]) -> bool:
-    """Returns whether config.json is that of a tuned part, whose other weights are its base's."""
-    own = values.get(OWN_KEY)
-    return isinstance(own, Mapping) and "base" in own
-
-
 def tensors(model: BertModel) -> dict[str, np.ndarray]:
     """Returns the tensors of the tuned part, by their names in the file."""
     return adapter_names.with_prefix(
@@ -114,8 +114,19 @@ def own_values(tuned: Tuned, directory: str | os.PathLike) -> dict[str, Any]:
     return {"tuning": tuned.method.to_config(), "base": tuned.base.to_config(directory)}
 
 
-def load(found: Source, *, dtype: str | None, heads: Sequence[Head] | None) -> BertModel:
+def load(
+    found: Source,
+    *,
+    dtype: str | None,
+    heads: Sequence[Head] | None,
+    encoder: Encoder | None = None,
+) -> BertModel:
     """Returns the base with the tuned part in it; for `load_model`, which says the rest.
+
+    Args:
+      found: the tuned part.
+      dtype, heads: see `load_model`.
+      encoder: the base's, where it is loaded already; the model then shares its weights.
 
     Raises:
       ValueError: the base is gone or changed, or the tuned part does not fit it.
@@ -124,7 +135,7 @@ def load(found: Source, *, dtype: str | None, heads: Sequence[Head] | None) -> B
     from keras_bert_suite.checkpoints.model_directory import load_model
 
     directory, own = found.directory, found.values[OWN_KEY]
-    base = BaseReference.from_config(own["base"], directory=directory)
+    base = BaseReference.of(found)
     try:
         method = TuningMethod.from_config(own.get("tuning"))
         config = EncoderConfig.from_huggingface(found.values)
@@ -135,10 +146,35 @@ def load(found: Source, *, dtype: str | None, heads: Sequence[Head] | None) -> B
         kinds = _kinds(found, source)
         if heads is None:
             heads = [_head(kind, config, found, source, dtype) for kind in kinds]
-        model = load_model(base.path, dtype=dtype, heads=heads)
-        method.apply(model)
+        if encoder is None:
+            model = method.apply(load_model(base.path, dtype=dtype, heads=heads))
+        else:
+            model = _sharing(encoder, heads, method, dtype=dtype)
         _read(source, model, method, kinds)
     model.tuned = Tuned(method, base)
+    return model
+
+
+def _sharing(
+    base: Encoder, heads: Sequence[Head], method: TuningMethod, *, dtype: str | None
+) -> BertModel:
+    """A model with the method applied, whose encoder has the base's weights in their own memory.
+
+    Of what the method tunes the model has copies, to be filled.
+    """
+    config = with_pooler(base.config, stored=base.pooler is not None, heads=heads)
+    with without_values() as unfilled:
+        model = BertModel(Encoder(config, dtype=dtype), list(heads), dtype=dtype)
+    stored = {binding.rule.ours: binding.variable for binding in bind(base, {})}
+    for binding in bind(model.encoder, {}):
+        if binding.rule.ours in stored:
+            share_value(binding.variable, stored[binding.rule.ours])
+    unfilled.initialize()
+    method.apply(model)
+    shared = {id(variable.value) for variable in stored.values()}
+    for variable in method.saved(model):
+        if id(variable.value) in shared:
+            part_from_others(variable)
     return model
 
 

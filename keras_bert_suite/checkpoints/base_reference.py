@@ -10,7 +10,7 @@ from typing import Any
 
 import xxhash
 
-from keras_bert_suite.checkpoints.sources import find_source
+from keras_bert_suite.checkpoints.sources import OWN_KEY, Source, find_source
 
 _CHUNK = 1 << 24  # bytes
 
@@ -46,12 +46,13 @@ class BaseReference:
         return values | {"relative_path": os.path.relpath(self.path, os.path.realpath(directory))}
 
     @classmethod
-    def from_config(cls, values: Any, *, directory: Path) -> BaseReference:
-        """Returns the reference in a directory's config.json, to where the base is now.
+    def of(cls, found: Source) -> BaseReference:
+        """Returns the reference that a tuned part's config.json holds, to where the base is now.
 
         Raises:
           ValueError: it is damaged; the base is not there, or not what it was; the remedy.
         """
+        values, directory = found.values[OWN_KEY]["base"], found.directory
         where = f'{directory}/config.json: "base" under "keras_bert_suite"'
         kinds = {"path": str, "size": int, "checksum": str, "relative_path": str}
         if not isinstance(values, Mapping) or any(
@@ -61,21 +62,23 @@ class BaseReference:
                 f"{where} must be an object with {', '.join(kinds)}. Received: {values!r:.200}"
             )
         places = [directory / values["relative_path"], Path(values["path"])]
-        found = [place for place in places if os.path.exists(place) or _is_prefix(place)]
-        if not found:
+        places = places if found.base_dir is None else [found.base_dir]
+        present = [place for place in places if os.path.exists(place) or _is_prefix(place)]
+        if not present:
             raise ValueError(
                 f"{directory} holds the tuned part of a model alone, and its base is not at "
-                f"{places[1]} any more. Move the base back, or write its new place as "
-                f'"path" of {where}'
+                f"{places[-1]}{'' if found.base_dir else ' any more'}. Move the base back, or say "
+                f"by --base_dir (base_dir=... in Python) where it is"
             )
         wrong = []
-        for place in found:
+        for place in present:
             now = cls.to(place)
             if (now.size, now.checksum) == (values["size"], values["checksum"]):
                 return now
             wrong.append(f"{place} ({now.size} bytes, checksum {now.checksum})")
+        problem = "its base has changed since" if found.base_dir is None else "that is not its base"
         raise ValueError(
-            f"{directory} holds the tuned part of a model alone, and its base has changed since: "
+            f"{directory} holds the tuned part of a model alone, and {problem}: "
             f"it had {values['size']} bytes of weights, checksum {values['checksum']}. Found: "
             f"{', '.join(wrong)}. Restore the weights that were tuned, or tune anew"
         )

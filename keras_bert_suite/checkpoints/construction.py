@@ -111,6 +111,27 @@ def set_value(variable: Any, value: np.ndarray) -> None:
     variable._deferred_initialize()
 
 
+def share_value(variable: Any, other: Any) -> None:
+    """Lets a Keras variable without a value stand for the value of another one, in its memory.
+
+    Whether each of the two learns is still told by itself.
+
+    Args:
+      variable: without a value.
+      other: with a value, of the same shape and dtype.
+    """
+    assert variable._value is None
+    assert tuple(variable.shape) == tuple(other.shape)
+    assert variable.dtype == other.dtype
+    variable._initialize(other._value)
+    variable._initializer = None
+
+
+def part_from_others(variable: Any) -> None:
+    """Gives a Keras variable a copy of the value that it shared."""
+    variable._initialize(tf.identity(variable._value))
+
+
 def _tensor(value: np.ndarray, dtype: tf.DType) -> tf.Tensor:
     """The value in row-major order, in `dtype`, in memory of its own."""
     # NumPy would walk through a transposed matrix number by number, ten times as long.

@@ -126,11 +126,18 @@ def with_pooler_as_stored(
       source: the tensors.
       heads: those that the caller asks for; None for all of the file, () for the encoder alone.
     """
-    if not source.table.pooler:
+    return with_pooler(config, stored=_has_pooler(source), heads=heads)
+
+
+def with_pooler(
+    config: EncoderConfig, *, stored: bool, heads: Sequence[Head] | None
+) -> EncoderConfig:
+    """Does the same, told whether the pooler is `stored`."""
+    if not TABLES[config.family].pooler:
         return config
     needed = any(head.uses_pooler for head in heads or ())
     spared = bool(heads) and not any(head.kind == "mlm" for head in heads or ())
-    return config.replace(use_pooler=needed or (_has_pooler(source) and not spared))
+    return config.replace(use_pooler=needed or (stored and not spared))
 
 
 def read_weights(source: CurrentNames, encoder: Encoder, heads: Mapping[str, Head]) -> bool:

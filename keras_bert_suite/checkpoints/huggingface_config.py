@@ -12,6 +12,7 @@ from typing import Any
 from keras_bert_suite.checkpoints.huggingface import check_heads, has_head
 from keras_bert_suite.checkpoints.huggingface_tables import TABLES
 from keras_bert_suite.checkpoints.rename import TensorSource
+from keras_bert_suite.checkpoints.sources import OWN_KEY
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.families import family_of
 from keras_bert_suite.models.heads.classification import ClassificationHead
@@ -28,8 +29,6 @@ from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
 from keras_bert_suite.models.heads.span_classification import SpanClassificationHead
 from keras_bert_suite.models.heads.span_question import SpanQuestionHead
 from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
-
-OWN_KEY = "keras_bert_suite"  # what Hugging Face has no key for stands under this one
 
 _HEADS: dict[str, type[Head]] = {
     head.kind: head

@@ -27,6 +27,7 @@ from keras_bert_suite.checkpoints.sources import (
     PEFT_FILE,
     Source,
     find_source,
+    is_tuned_part,
 )
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.files import atomic_directory, atomic_write
@@ -114,6 +115,7 @@ def load_model(
     *,
     dtype: str | None = None,
     heads: Sequence[Head] | None = None,
+    base_dir: str | os.PathLike | None = None,
 ) -> BertModel:
     """Returns the encoder and its heads with the stored weights.
 
@@ -125,14 +127,15 @@ def load_model(
         the directory holds too are read (a classification head's labels must be equal); any other
         stays as it was initialised, and a log line says so. The directory's other heads are left
         out.
+      base_dir: of a tuned part, where its base is; None takes the place that the tuned part names.
 
     Raises:
       FileNotFoundError: no such directory, or no config.json in it.
       ValueError: anything in it that does not fit together; names file, tensor or key.
     """
-    found = find_source(directory)
+    found = find_source(directory, base_dir=base_dir)
     path, values = found.directory, found.values
-    if adapters.is_tuned_part(values):
+    if is_tuned_part(values):
         return adapters.load(found, dtype=dtype, heads=heads)
     config = _encoder_config(found)
     for lost in found.left_out:
@@ -156,37 +159,50 @@ def load_model(
     return model
 
 
-def load_encoder(directory: str | os.PathLike, *, dtype: str | None = None) -> Encoder:
+def load_encoder(
+    directory: str | os.PathLike,
+    *,
+    dtype: str | None = None,
+    base_dir: str | os.PathLike | None = None,
+) -> Encoder:
     """Returns the encoder alone with its stored weights; heads of any kind are left out.
 
     Args, Raises: see `load_model`.
     """
-    return load_model(directory, dtype=dtype, heads=()).encoder
+    return load_model(directory, dtype=dtype, heads=(), base_dir=base_dir).encoder
 
 
-def load_tokenizer(directory: str | os.PathLike) -> Tokenizer:
+def load_tokenizer(
+    directory: str | os.PathLike, *, base_dir: str | os.PathLike | None = None
+) -> Tokenizer:
     """Returns the directory's tokenizer, whose vocabulary fits the model.
+
+    Args:
+      directory: see `load_model`; a tuned part without a tokenizer of its own has its base's.
+      base_dir: see `load_model`.
 
     Raises:
       ValueError: vocab.txt and config.json disagree, or the tokenizer's files are not right.
     """
-    found = find_source(directory)
+    found = find_source(directory, base_dir=base_dir)
     config = _encoder_config(found)
     tokenizer = found.tokenizer()
     _check_vocabulary(tokenizer, config.vocab_size, where=directory)
     return tokenizer
 
 
-def read_config(directory: str | os.PathLike) -> dict[str, Any]:
+def read_config(
+    directory: str | os.PathLike, *, base_dir: str | os.PathLike | None = None
+) -> dict[str, Any]:
     """Returns config.json as it is; what this package added is under "keras_bert_suite".
 
-    Another format's config comes under Hugging Face's keys.
+    Another format's config comes under Hugging Face's keys. For `base_dir` see `load_model`.
 
     Raises:
       FileNotFoundError: no such directory, or no config.json in it.
       ValueError: `directory` is a file, or config.json is not a JSON object.
     """
-    return find_source(directory).values
+    return find_source(directory, base_dir=base_dir).values
 
 
 def read_encoder_config(directory: str | os.PathLike) -> EncoderConfig:

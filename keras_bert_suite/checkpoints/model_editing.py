@@ -18,13 +18,12 @@ from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY
 from keras_bert_suite.checkpoints.model_directory import (
     load_model,
     load_tokenizer,
-    read_config,
     save_model,
 )
+from keras_bert_suite.checkpoints.sources import find_source
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.text.tokenizer import Tokenizer
 
-_TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "vocab.json", "spiece.model")
 # `word=old1+old2` in a list of words: neither character can be inside a word.
 _FROM, _AND = "=", "+"
 
@@ -44,6 +43,7 @@ class Edits:
       global_attention_every: of so many layers one sees all tokens; with local_attention.
       dtype: "float32", "bfloat16" or "float16" for the stored weights; None keeps the directory's.
       merge: whether a tuned part shall become a plain model; the other edits imply it.
+      base_dir: where the base of a tuned part is, see `load_model`; no edit by itself.
     """
 
     vocabulary: Sequence[str] | None = None
@@ -56,10 +56,13 @@ class Edits:
     global_attention_every: int = 3
     dtype: str | None = None
     merge: bool = False
+    base_dir: str | os.PathLike | None = None
 
 
 def edit_model(
-    model_dir: str | os.PathLike, output_dir: str | os.PathLike, edits: Edits
+    model_dir: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    edits: Edits,
 ) -> list[str]:
     """Writes an edited copy of a model directory; heads, labels and task stay.
 
@@ -77,17 +80,19 @@ def edit_model(
       OSError: something could not be read or written.
     """
     _check_asked(model_dir, output_dir, edits)
-    values = read_config(model_dir)
-    before = load_model(model_dir, dtype="float32")
+    found = find_source(model_dir, base_dir=edits.base_dir)
+    values = found.values
+    before = load_model(model_dir, dtype="float32", base_dir=edits.base_dir)
     tuned = before.tuned
     if edits.merge and tuned is None:
         raise ValueError(
             f"{model_dir} is a plain model already: there is nothing to merge. Leave --merge out"
         )
     before = adapters.merged(before)
-    tokenizer = _tokenizer(
-        model_dir, needed=edits.vocabulary is not None or edits.words is not None
-    )
+    tokenizer = None
+    words_change = edits.vocabulary is not None or edits.words is not None
+    if words_change or found.with_tokenizer().has_vocabulary:
+        tokenizer = load_tokenizer(model_dir, base_dir=edits.base_dir)
     dtype = edits.dtype or _stored_dtype(values, before)
     model, tokenizer = _edited(before, tokenizer, edits)
     model = surgery.cast_weights(model, dtype)
@@ -184,12 +189,6 @@ def _edited(
             model, edits.local_attention, global_every=edits.global_attention_every
         )
     return model, tokenizer
-
-
-def _tokenizer(model_dir: str | os.PathLike, *, needed: bool) -> Tokenizer | None:
-    if needed or any((Path(model_dir) / name).exists() for name in _TOKENIZER_FILES):
-        return load_tokenizer(model_dir)
-    return None
 
 
 def _stored_dtype(values: Mapping[str, Any], model: BertModel) -> str:

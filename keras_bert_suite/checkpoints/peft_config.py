@@ -16,7 +16,13 @@ from keras_bert_suite.checkpoints.huggingface import CurrentNames
 from keras_bert_suite.checkpoints.huggingface_config import OWN_KEY, architecture_of
 from keras_bert_suite.checkpoints.huggingface_tables import TABLES
 from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
-from keras_bert_suite.checkpoints.sources import PEFT_CONFIG_FILE, PEFT_FILE
+from keras_bert_suite.checkpoints.sources import (
+    PEFT_CONFIG_FILE,
+    PEFT_FILE,
+    Source,
+    find_source,
+    read_object,
+)
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.tuning.lora import PARTS, Lora
@@ -117,37 +123,40 @@ def _modules_to_save(model: BertModel) -> list[str]:
     return [*modules, "pooler"] if read and model.encoder.pooler is not None else modules
 
 
-def base_directory(values: Mapping[str, Any], *, directory: Path) -> Path:
-    """Returns where the base of a PEFT directory is.
+def source(directory: Path, *, base_dir: Path | None) -> Source:
+    """Returns what PEFT wrote, as if it were a tuned part of ours.
+
+    Args:
+      directory: with adapter_config.json.
+      base_dir: where the base is; None where adapter_config.json says it.
 
     Raises:
-      ValueError: there is no such directory here.
+      ValueError: the base is not here, or another method than those read here.
+      FileNotFoundError: no adapter_model.safetensors, or nothing at `base_dir`.
     """
+    file = directory / PEFT_CONFIG_FILE
+    values = read_object(file)
+    base = base_dir or _base_directory(values, directory=directory)
+    ours = _to_ours(values, find_source(base).values, base=base, directory=directory)
+    return Source("peft", directory, file, None, ours)
+
+
+def _base_directory(values: Mapping[str, Any], *, directory: Path) -> Path:
     name = values.get("base_model_name_or_path")
     for place in (Path(str(name)), directory / str(name)):
         if name and os.path.isdir(place):
             return place
     raise ValueError(
-        f"{directory}/adapter_config.json: `base_model_name_or_path` must be a directory here. "
-        f"Received: {name!r:.200}. Download the base and write its place there"
+        f"{directory}/{PEFT_CONFIG_FILE}: `base_model_name_or_path` must be a directory here. "
+        f"Received: {name!r:.200}. Nothing is downloaded: get the base, and say by --base_dir "
+        "(base_dir=... in Python) where it is"
     )
 
 
-def to_ours(
+def _to_ours(
     values: Mapping[str, Any], base_values: Mapping[str, Any], *, base: Path, directory: Path
 ) -> dict[str, Any]:
-    """Returns config.json of a tuned part for what PEFT wrote.
-
-    Args:
-      values: adapter_config.json.
-      base_values: config.json of the base.
-      base: where it is.
-      directory: PEFT's.
-
-    Raises:
-      ValueError: another method than LoRA, or a variant of it that is not computed here.
-      FileNotFoundError: no adapter_model.safetensors.
-    """
+    """config.json of a tuned part for an adapter_config.json and the config.json of its base."""
     config = EncoderConfig.from_huggingface(dict(base_values))
     with SafetensorsFile(directory / PEFT_FILE) as file:
         names = sorted(CurrentNames(WithoutPrefix(file), config.family).names)

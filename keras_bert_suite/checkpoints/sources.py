@@ -14,7 +14,7 @@ import dataclasses
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from keras_bert_suite.text.tokenizer import Tokenizer
 
 CONFIG_FILE = "config.json"
+OWN_KEY = "keras_bert_suite"  # what Hugging Face has no key for stands under this one
 GOOGLE_CONFIG_FILES = ("bert_config.json", "albert_config.json")
 PEFT_CONFIG_FILE, PEFT_FILE = "adapter_config.json", "adapter_model.safetensors"
 SAFETENSORS, TORCH, TF_H5 = "model.safetensors", "pytorch_model.bin", "tf_model.h5"
@@ -38,6 +39,7 @@ _HUGGINGFACE_FILES = (
     f"{TORCH}.index.json",
     TF_H5,
 )
+_VOCABULARIES = ("vocab.txt", "tokenizer.json", "vocab.json", "spiece.model")
 _WANTED = f"A model directory holds {CONFIG_FILE} and {SAFETENSORS}"
 
 
@@ -46,12 +48,14 @@ class Source:
     """One checkpoint: where it is and what it says of itself.
 
     Attributes:
-      format: "huggingface", "keras_hub", "google_tf1", "model_garden" or "unknown" (no weights).
+      format: "huggingface", "keras_hub", "google_tf1", "model_garden", "peft" or "unknown" (no
+        weights).
       directory: where config and tokenizer lie.
       config_file: the file that `values` come from.
       weights: the file of weights, or the prefix of a TensorFlow checkpoint; None when missing.
       values: the config under Hugging Face's keys.
       left_out: heads of the file that are not read, with the reason.
+      base_dir: where the base of a tuned part is; None where the tuned part says it.
     """
 
     format: str
@@ -60,6 +64,7 @@ class Source:
     weights: Path | None
     values: dict[str, Any]
     left_out: tuple[str, ...] = ()
+    base_dir: Path | None = None
 
     @contextlib.contextmanager
     def tensors(self) -> Iterator[TensorSource]:
@@ -76,12 +81,27 @@ class Source:
         ) as tensors:
             yield tensors
 
+    def with_tokenizer(self) -> Source:
+        """Returns this checkpoint; for a tuned part without a vocabulary its base."""
+        if self.has_vocabulary or not is_tuned_part(self.values):
+            return self
+        from keras_bert_suite.checkpoints.base_reference import BaseReference
+
+        return find_source(BaseReference.of(self).path)
+
+    @property
+    def has_vocabulary(self) -> bool:
+        """Whether a vocabulary lies in the directory itself."""
+        return any((self.directory / name).exists() for name in _VOCABULARIES)
+
     def tokenizer(self) -> Tokenizer:
         """Returns the checkpoint's tokenizer, with its casing.
 
         Raises:
           ValueError: there is none, or its files are not right.
         """
+        if (other := self.with_tokenizer()) is not self:
+            return other.tokenizer()
         # Imported here: it brings tensorflow_text, which who reads weights alone need not load.
         from keras_bert_suite.text.tokenizer import Tokenizer
         from keras_bert_suite.text.vocabulary import read_vocabulary
@@ -104,18 +124,38 @@ class Source:
         return Tokenizer.from_directory(self.directory)
 
 
-def find_source(path: str | os.PathLike) -> Source:
+def is_tuned_part(values: Mapping[str, Any]) -> bool:
+    """Returns whether config.json is that of a tuned part, whose other weights are its base's."""
+    own = values.get(OWN_KEY)
+    return isinstance(own, Mapping) and "base" in own
+
+
+def find_source(path: str | os.PathLike, *, base_dir: str | os.PathLike | None = None) -> Source:
     """Returns the checkpoint at a path: a directory, a file of weights, or a TF prefix.
+
+    Args:
+      path: of the checkpoint.
+      base_dir: the base of a tuned part, where it is not at the place that the tuned part names.
 
     Raises:
       FileNotFoundError: nothing there, or no config with it.
       ValueError: a link that leads nowhere, a file that is no checkpoint, a config that is no JSON,
-        or several checkpoints to choose from.
+        several checkpoints to choose from, or a base for what needs none.
     """
-    path = Path(path)
+    base = None if base_dir is None else Path(base_dir)
+    found = dataclasses.replace(_at(Path(path), base), base_dir=base)
+    if base is not None and not is_tuned_part(found.values):
+        raise ValueError(
+            f"A base (--base_dir) belongs to the tuned part of a model, and {path} holds a whole "
+            f"model. Received: {base}"
+        )
+    return found
+
+
+def _at(path: Path, base_dir: Path | None) -> Source:
     _check_links(path)
     if path.is_dir():
-        return _in_directory(path)
+        return _in_directory(path, base_dir)
     if path.name.endswith(".index") and path.is_file():
         return _tensorflow(path.parent, path.with_suffix(""))
     if Path(f"{path}.index").is_file():
@@ -127,13 +167,16 @@ def find_source(path: str | os.PathLike) -> Source:
     raise FileNotFoundError(f"{path}: no such directory. {_WANTED}")
 
 
-def _in_directory(directory: Path) -> Source:
+def _in_directory(directory: Path, base_dir: Path | None = None) -> Source:
     for name in (CONFIG_FILE, *GOOGLE_CONFIG_FILES, *_HUGGINGFACE_FILES):
         _check_links(directory / name)
     config = directory / CONFIG_FILE
     if not config.is_file():
         if (directory / PEFT_CONFIG_FILE).is_file():
-            return _peft(directory)
+            # Imported here: it reads the base through this module.
+            from keras_bert_suite.checkpoints import peft_config
+
+            return peft_config.source(directory, base_dir=base_dir)
         of_google = any((directory / name).is_file() for name in GOOGLE_CONFIG_FILES)
         if of_google or list(directory.glob("*.index")):
             return _tensorflow(directory, _only_prefix(directory))
@@ -147,17 +190,6 @@ def _in_directory(directory: Path) -> Source:
     if list(directory.glob("*.index")):
         return _tensorflow(directory, _only_prefix(directory))
     return Source("unknown", directory, config, None, values)
-
-
-def _peft(directory: Path) -> Source:
-    """What PEFT wrote, as if it were a tuned part of ours."""
-    # Imported here: it reads the base through this module.
-    from keras_bert_suite.checkpoints import peft_config
-
-    values = read_object(directory / PEFT_CONFIG_FILE)
-    base = peft_config.base_directory(values, directory=directory)
-    ours = peft_config.to_ours(values, find_source(base).values, base=base, directory=directory)
-    return Source("peft", directory, directory / PEFT_CONFIG_FILE, None, ours)
 
 
 def _keras_hub(directory: Path, config: Path, values: dict[str, Any]) -> Source:

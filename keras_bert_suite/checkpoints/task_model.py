@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_bert_suite.checkpoints import published_tasks
 from keras_bert_suite.checkpoints.model_directory import load_model, read_config
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.tasks.task import Task
@@ -18,33 +19,43 @@ def load_task_model(
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
     dtype: str | None = None,
+    base_dir: str | os.PathLike | None = None,
 ) -> tuple[BertModel, Task, dict[str, Any]]:
     """The model, the task it answers, and what config.json keeps under "keras_bert_suite".
 
     Args:
       model_dir: the model directory.
-      task: a task's name; None takes that of the fine-tuning. Another one needs a head that is
-        there (fill_mask: the masked-LM head) or one without weights (embedding, token_vectors).
+      task: a task's name; None takes that of the fine-tuning, or of the head that config.json's
+        `architectures` names. Another one needs a head that is there (fill_mask: the masked-LM
+        head) or one without weights (embedding, token_vectors).
       options: of the task, told anew; None values are left out.
       dtype: Keras dtype policy.
+      base_dir: of a tuned part, see `load_model`.
 
     Raises:
       ValueError: no task, an unknown one, an option that does not apply, or no head for it; what
         `load_model` raises.
     """
-    own = read_config(model_dir).get("keras_bert_suite", {})
-    stored: Task | None = Task.from_config(own["task"]) if "task" in own else None
-    if task is None and stored is None:
+    options = options or {}
+    values = read_config(model_dir, base_dir=base_dir)
+    own = published_tasks.own_values(values)
+    kind = published_tasks.answering_head(values)
+    if task is None and "task" not in own and kind is None:
         raise ValueError(
-            f"{model_dir} was not fine-tuned for a task: its config.json names none. "
-            f"Run bin/finetune.py --init_from={model_dir} first, or give --task=fill_mask, "
-            "embedding or token_vectors, which need none."
+            f"{model_dir} was not fine-tuned for a task: its config.json names none, and no head "
+            f"that answers. Run bin/finetune.py --init_from={model_dir} first, or give "
+            "--task=embedding or token_vectors, which need none."
         )
+    model = load_model(model_dir, dtype=dtype, base_dir=base_dir)
+    stored: Task | None = None
+    if "task" in own:
+        stored = Task.from_config(own["task"])
+    elif kind is not None:
+        stored = published_tasks.task_of(model.heads[kind], options)
     if stored is not None and task in (None, stored.name):
-        wanted: Task = stored.adjusted(options or {})
+        wanted: Task = stored.adjusted(options)
     else:
-        wanted = Task.from_options(str(task), options or {})
-    model = load_model(model_dir, dtype=dtype)
+        wanted = Task.from_options(str(task), options)
     return _with_head(model, wanted, stored, Path(model_dir), dtype=dtype), wanted, own
 
 

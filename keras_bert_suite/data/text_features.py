@@ -31,7 +31,15 @@ def text_features(
 
     Returns:
       RaggedFeatures with "token_ids" and "segment_ids".
+
+    Raises:
+      ValueError: single texts and pairs among each other.
     """
+    if len({len(row) for row in texts}) > 1:
+        raise ValueError(
+            "Rows that are computed together must all be single texts, or all be pairs. Say by "
+            "--text_column, or by --text_a_column with --text_b_column, which are meant."
+        )
     pack = _packer(tokenizer, width=len(texts[0]), max_length=max_length)
     tokens: dict[str, list[np.ndarray]] = {"token_ids": [], "segment_ids": []}
     lengths, truncated = [], 0

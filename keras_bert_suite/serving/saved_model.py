@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_bert_suite
+from keras_bert_suite.checkpoints import published_tasks
 from keras_bert_suite.checkpoints.adapters import merged_if_possible
 from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
 from keras_bert_suite.checkpoints.task_model import load_task_model
@@ -79,6 +80,8 @@ def export_model(
     precision: str = "float32",
     task: str | None = None,
     options: Mapping[str, Any] | None = None,
+    base_dir: str | os.PathLike | None = None,
+    merge: bool = True,
 ) -> ExportResult:
     """Writes a version directory with a SavedModel, warm-up records and serving.json.
 
@@ -92,6 +95,9 @@ def export_model(
       task: another task than that of the fine-tuning, see `load_task_model`.
       options: of the task, told anew.
       precision: "float32", or "bfloat16": weights stored and used in 16 bits, outputs in float32.
+      base_dir: of a tuned part, see `load_model`.
+      merge: whether a tuned part becomes weights of a plain model where its method can, which
+        computes less.
 
     Raises:
       ValueError: what is wrong with the model directory or an argument, or the artifact's answers
@@ -103,7 +109,9 @@ def export_model(
             f"precision must be one of {', '.join(TOLERANCES)}. Received: {precision!r}"
         )
     version = _version(Path(export_dir), version)
-    source = _load(Path(model_dir), precision, task, options)
+    source = _load(model_dir, precision, task=task, options=options, base_dir=base_dir)
+    if merge:
+        source = dataclasses.replace(source, model=merged_if_possible(source.model))
     target = Path(export_dir) / str(version)
     with atomic_directory(target, replace=False) as folder, tensorflow_os_errors(target):
         signatures = _write_saved_model(source, folder)
@@ -138,15 +146,23 @@ def _version(export_dir: Path, version: int | None) -> int:
 
 
 def _load(
-    model_dir: Path, precision: str, name: str | None, options: Mapping[str, Any] | None
+    model_dir: str | os.PathLike,
+    precision: str,
+    *,
+    task: str | None,
+    options: Mapping[str, Any] | None,
+    base_dir: str | os.PathLike | None,
 ) -> _Source:
-    own = read_config(model_dir).get("keras_bert_suite", {})
-    task: Task | None = None
-    if name or "task" in own:
-        model, task, _ = load_task_model(model_dir, task=name, options=options, dtype=precision)
+    values = read_config(model_dir, base_dir=base_dir)
+    own = published_tasks.own_values(values)
+    answers: Task | None = None
+    # A pre-trained model serves its vectors, and masked_lm beside them.
+    if task or published_tasks.is_fine_tuned(values):
+        model, answers, _ = load_task_model(
+            model_dir, task=task, options=options, dtype=precision, base_dir=base_dir
+        )
     else:
-        model = load_model(model_dir, dtype=precision)
-    model = merged_if_possible(model)
+        model = load_model(model_dir, dtype=precision, base_dir=base_dir)
     max_positions = model.encoder.config.max_positions
     max_length = own.get("sequence_length", max_positions)
     if not isinstance(max_length, int) or not 3 < max_length <= max_positions:
@@ -154,15 +170,8 @@ def _load(
             f"{model_dir}/config.json: sequence_length must be in 4..{max_positions}, the model's "
             f"max_positions. Received: {max_length!r}"
         )
-    if task is None and model.heads.keys() & {"classification"}:
-        raise ValueError(
-            f"{model_dir}/config.json has a classification head but no task under "
-            '"keras_bert_suite": add "task": {"name": "classification", "text_column": "text", '
-            '"labels": [...]} (or text_a_column and text_b_column), so that the inputs are known.'
-        )
-    return _Source(
-        model=model, tokenizer=load_tokenizer(model_dir), task=task, max_length=max_length
-    )
+    tokenizer = load_tokenizer(model_dir, base_dir=base_dir)
+    return _Source(model=model, tokenizer=tokenizer, task=answers, max_length=max_length)
 
 
 def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:

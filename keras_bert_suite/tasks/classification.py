@@ -59,6 +59,8 @@ class Classification(TextTask[str]):
     def _target(self, values: Mapping[str, Any]) -> str:
         label = table_files.label_value(values, self._label_name)
         if self.labels and label not in self.labels:
+            if (placeholder := f"LABEL_{label}") in self.labels:
+                return placeholder  # of transformers, for the number of a label without a name
             raise ValueError(f"unknown label {label!r}. {known_labels(self.labels)}")
         return label
 

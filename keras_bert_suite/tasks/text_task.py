@@ -33,6 +33,8 @@ _TEXT_COLUMNS = (
     ("premise", "hypothesis"),
     ("sentence",),  # SST-2, CoLA
 )
+# The served inputs, by the number of texts.
+_INPUTS: dict[int, tuple[str, ...]] = {1: ("text",), 2: ("text_a", "text_b")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +50,8 @@ class TextTask(Task[TextExample[Target]]):
     """A task on [CLS] a [SEP], or on [CLS] a [SEP] b [SEP].
 
     Files are what `tasks/table_files.py` reads. A file with the column `text` holds single texts,
-    one with `text_a` and `text_b` holds pairs; GLUE's own names are known too.
+    one with `text_a` and `text_b` holds pairs; GLUE's own names are known too. A task that no
+    training file has fitted finds the columns of each file and record by these names.
 
     Subclasses say what a target is: `_target`, `_fitted`, `_target_rows`.
     """
@@ -103,16 +106,15 @@ class TextTask(Task[TextExample[Target]]):
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[TextExample[Target]]:
         rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        self._require_columns(path, [*rows[0].values])
-        examples = list(self._examples(path, rows, bad_rows))
+        task = self._with_columns(path, [*rows[0].values])
+        examples = list(task._examples(path, rows, bad_rows))
         if not examples:
             raise ValueError(f"{path}: none of the {len(rows)} rows can be used.")
         return examples
 
     def example(self, record: Mapping[str, Any]) -> TextExample[Target]:
-        return TextExample(
-            tuple(table_files.text_value(record, column) for column in self._text_columns)
-        )
+        columns = self._text_columns or _found_columns([*record])
+        return TextExample(tuple(table_files.text_value(record, column) for column in columns))
 
     def features(
         self, examples: Sequence[TextExample[Target]], tokenizer: Tokenizer, *, max_length: int
@@ -140,11 +142,13 @@ class TextTask(Task[TextExample[Target]]):
         """Texts and "gold" of an example whose target is known, so that errors can be read."""
         if example.label is None:
             return {}
-        return dict(zip(self._inputs, example.texts, strict=True), gold=example.label)
+        names = _INPUTS[len(example.texts)]
+        return dict(zip(names, example.texts, strict=True), gold=example.label)
 
     @property
     def _text_columns(self) -> tuple[str, ...]:
-        return (self.text_column,) if self.text_column else (self.text_a_column, self.text_b_column)
+        told = (self.text_column, self.text_a_column, self.text_b_column)
+        return tuple(column for column in told if column)
 
     @property
     def _label_name(self) -> str:
@@ -152,21 +156,19 @@ class TextTask(Task[TextExample[Target]]):
 
     @property
     def _inputs(self) -> tuple[str, ...]:
-        return ("text",) if self.text_column else ("text_a", "text_b")
+        return _INPUTS[2 if self.text_a_column else 1]
 
     def _with_columns(self, path: str | Path, present: Sequence[str]) -> Self:
         """This task with its columns, from the flags or by the default names; checks them."""
         task = self
-        if not (self.text_column or self.text_a_column):
+        if not self._text_columns:
             single = "text" in present
             if single and "text_a" in present and "text_b" in present:
                 raise ValueError(
                     f"{path} has the columns text and text_a, text_b: say by --text_column, or by "
                     "--text_a_column with --text_b_column, which are meant."
                 )
-            names = next((n for n in _TEXT_COLUMNS if set(n) <= set(present)), ("text",))
-            if "text_a" in present or "text_b" in present:
-                names = ("text",) if single else ("text_a", "text_b")
+            names = _found_columns(present)
             columns = ("text_column",) if len(names) == 1 else ("text_a_column", "text_b_column")
             task = dataclasses.replace(self, **dict(zip(columns, names, strict=True)))
         if not self.label_column:
@@ -192,3 +194,10 @@ class TextTask(Task[TextExample[Target]]):
                 bad_rows.add(path, row.line, str(error))
             else:
                 yield TextExample(texts, target)
+
+
+def _found_columns(present: Sequence[str]) -> tuple[str, ...]:
+    """The columns of one text or of two, by the names that are known."""
+    if "text" not in present and ("text_a" in present or "text_b" in present):
+        return ("text_a", "text_b")
+    return next((names for names in _TEXT_COLUMNS if set(names) <= set(present)), ("text",))

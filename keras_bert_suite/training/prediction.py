@@ -65,30 +65,37 @@ class Predictor:
         sequence_length: int | None = None,
         precision: str = "float32",
         batch_size: int = 32,
+        base_dir: str | os.PathLike | None = None,
     ) -> Predictor:
-        """Reads what fine-tuning wrote.
+        """Reads what fine-tuning wrote, or a model of transformers that has learnt a task.
 
         Args:
           model_dir: the model directory.
           task: another task than that of the fine-tuning, see `load_task_model`.
           options: of the task, told anew (other columns, for instance); None values are left out.
-          sequence_length: None takes that of the training, or the task's own.
+          sequence_length: None takes that of the training, or where nobody told it all that the
+            model can read.
           precision: of `training/precision.py`.
           batch_size: rows computed at once.
+          base_dir: of a tuned part, see `load_model`.
 
         Raises:
           ValueError: the directory holds no task, or is damaged; an option that does not apply.
         """
         model, loaded, own = load_task_model(
-            model_dir, task=task, options=options, dtype=policy_name(precision)
+            model_dir,
+            task=task,
+            options=options,
+            dtype=policy_name(precision),
+            base_dir=base_dir,
         )
-        stored_length = own.get("sequence_length", loaded.default_sequence_length)
+        max_positions = model.encoder.config.max_positions
+        stored_length = own.get("sequence_length", max_positions)
         return cls(
             model,
             task=loaded,
-            tokenizer=load_tokenizer(model_dir),
-            sequence_length=sequence_length
-            or min(stored_length, model.encoder.config.max_positions),
+            tokenizer=load_tokenizer(model_dir, base_dir=base_dir),
+            sequence_length=sequence_length or min(stored_length, max_positions),
             batch_size=batch_size,
         )
 

@@ -18,9 +18,9 @@ from keras_bert_suite.checkpoints.model_directory import (
     load_model,
     load_tokenizer,
     read_config,
-    read_encoder_config,
     write_json,
 )
+from keras_bert_suite.checkpoints.published_tasks import is_fine_tuned
 from keras_bert_suite.files import atomic_write
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.prediction import check_sequence_length
@@ -99,9 +99,14 @@ def pseudo_log_likelihoods(
             yield TextScore(float(total), int(count), bool(length > count))
 
 
-def is_untuned(model_dir: str | os.PathLike) -> bool:
-    """Whether a model directory names no task: its masked-word head is what can be scored."""
-    return "task" not in read_config(model_dir).get("keras_bert_suite", {})
+def is_untuned(model_dir: str | os.PathLike, *, base_dir: str | os.PathLike | None = None) -> bool:
+    """Whether a model has learnt no task: its masked-word head is what can be scored.
+
+    Args:
+      model_dir: the model directory.
+      base_dir: of a tuned part, see `load_model`.
+    """
+    return not is_fine_tuned(read_config(model_dir, base_dir=base_dir))
 
 
 def evaluate_text_file(
@@ -112,6 +117,7 @@ def evaluate_text_file(
     sequence_length: int | None = None,
     precision: str = "float32",
     batch_size: int = 32,
+    base_dir: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Scores a file of texts, one a line; writes metrics.json and predictions.jsonl.
 
@@ -125,6 +131,7 @@ def evaluate_text_file(
       sequence_length: tokens of the longest row; None takes what the model can.
       precision: of `training/precision.py`.
       batch_size: rows computed at once.
+      base_dir: of a tuned part, see `load_model`.
 
     Returns:
       pseudo_perplexity, pseudo_log_likelihood (nats, of all texts), num_texts, num_tokens and
@@ -136,11 +143,11 @@ def evaluate_text_file(
 
     Source: Salazar et al. 2020, arXiv:1910.14659, section 2 (equation 2).
     """
-    config = read_encoder_config(model_dir)
-    sequence_length = sequence_length or config.max_positions
-    check_sequence_length(sequence_length, max_positions=config.max_positions)
     texts = _lines(data_file)
-    model = load_model(model_dir, dtype=policy_name(precision))
+    model = load_model(model_dir, dtype=policy_name(precision), base_dir=base_dir)
+    max_positions = model.encoder.config.max_positions
+    sequence_length = sequence_length or max_positions
+    check_sequence_length(sequence_length, max_positions=max_positions)
     if "mlm" not in model.heads:
         raise ValueError(
             f"{model_dir} was not fine-tuned for a task, and holds no masked-word head to score a "
@@ -149,7 +156,7 @@ def evaluate_text_file(
     scores = list(
         pseudo_log_likelihoods(
             model,
-            load_tokenizer(model_dir),
+            load_tokenizer(model_dir, base_dir=base_dir),
             texts,
             sequence_length=sequence_length,
             batch_size=batch_size,

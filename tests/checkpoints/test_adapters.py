@@ -7,7 +7,13 @@ import pytest
 import toy_classification as toy
 import tuned_models
 
-from keras_bert_suite.checkpoints.model_directory import load_model, read_config, save_model
+from keras_bert_suite.checkpoints.model_directory import (
+    load_encoder,
+    load_model,
+    load_tokenizer,
+    read_config,
+    save_model,
+)
 from keras_bert_suite.checkpoints.model_editing import Edits, edit_model
 from keras_bert_suite.tuning.bitfit import BitFit
 from keras_bert_suite.tuning.lora import Lora
@@ -21,11 +27,7 @@ def base(tmp_path):
 
 def _saved(base, directory, method):
     """A directory of a classifier whose tuned weights are random, and its logits."""
-    model = tuned_models.make(base, method, tasks=["classification"])
-    generator = np.random.default_rng(1)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(0, 0.1, variable.shape).astype(np.float32))
-    save_model(model, directory, tokenizer=toy.tokenizer())
+    model = tuned_models.write(base, directory, method)
     return model(tuned_models.batch())["label_logits"].numpy()
 
 
@@ -79,6 +81,49 @@ def test_peft_s_directory_without_our_config(base, tmp_path):
         file.write_text(json.dumps(values | changes))
         with pytest.raises(ValueError, match=message):
             load_model(lora)
+
+
+def test_a_base_at_another_place(base, tmp_path):
+    """The caller's base_dir counts; the checksum of ours still does too."""
+    lora = tmp_path / "lora"
+    expected = _saved(base, lora, Lora(lora_rank=4))
+    moved = base.rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match=r"base any more. Move the base back, or say by"):
+        load_model(lora)
+    logits = load_model(lora, base_dir=moved)(tuned_models.batch())["label_logits"]
+    np.testing.assert_array_equal(logits, expected)
+    other = toy.write_model_directory(tmp_path / "other")
+    encoder = load_encoder(other)
+    encoder.weights[0].assign_add(np.ones(encoder.weights[0].shape))
+    save_model(encoder, other)
+    with pytest.raises(ValueError, match="that is not its base: it had"):
+        load_model(lora, base_dir=other)
+    with pytest.raises(ValueError, match=r"base is not at .*nowhere. Move the base back"):
+        load_model(lora, base_dir=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="belongs to the tuned part of a model, and"):
+        load_model(moved, base_dir=base)
+
+    (lora / "config.json").unlink()
+    file = lora / "adapter_config.json"
+    values = json.loads(file.read_text()) | {"base_model_name_or_path": "google-bert/bert-base"}
+    file.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="'google-bert/bert-base'. Nothing is downloaded: get the"):
+        load_model(lora)
+    logits = load_model(lora, base_dir=moved)(tuned_models.batch())["label_logits"]
+    np.testing.assert_array_equal(logits, expected)
+
+
+def test_a_tuned_part_has_its_base_s_tokenizer_unless_it_has_one(base, tmp_path):
+    lora = tmp_path / "lora"
+    _saved(base, lora, Lora())
+    for name in ("vocab.txt", "tokenizer_config.json", "special_tokens_map.json"):
+        (lora / name).unlink()
+    assert load_tokenizer(lora).vocabulary == toy.tokenizer().vocabulary
+    edit_model(lora, tmp_path / "plain", Edits(merge=True))
+    assert load_tokenizer(tmp_path / "plain").vocabulary == toy.tokenizer().vocabulary
+    toy.tokenizer().save(lora, max_length=32)
+    (base / "vocab.txt").unlink()
+    assert load_tokenizer(lora).vocabulary == toy.tokenizer().vocabulary
 
 
 def test_a_tuned_part_that_does_not_fit(base, tmp_path):

@@ -249,6 +249,20 @@ def test_bfloat16_is_half_the_size_and_answers_in_float32(models, exported, tmp_
     assert dtypes == {np.dtype(tf.bfloat16.as_numpy_dtype)}
 
 
+def test_a_model_that_names_no_task_serves_its_head(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(artifact_check, "check", lambda *args, **kwargs: 0.0)
+    copy = shutil.copytree(models["single"], tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text())
+    del config["keras_bert_suite"]
+    (copy / "config.json").write_text(json.dumps(config))
+    found = saved_model.export_model(copy, tmp_path / "out")
+    assert found.signatures == ("serving_default", "tokens", "classify")
+    pairs = {"text_a_column": "text_a", "text_b_column": "text_b"}
+    found = saved_model.export_model(copy, tmp_path / "out", options=pairs)
+    inputs = Servable(found.path, name="x", version=1).signatures["serving_default"].inputs
+    assert set(inputs) == {"text_a", "text_b"}
+
+
 def test_versions_count_on_and_never_change(models, tmp_path, monkeypatch):
     monkeypatch.setattr(artifact_check, "check", lambda *args, **kwargs: 0.0)
     (tmp_path / "00000004").mkdir()
@@ -296,10 +310,7 @@ def test_faulty_model_directories(models, tmp_path):
         (copy / "config.json").write_text(json.dumps(faulty))
         with pytest.raises(ValueError, match=message):
             saved_model.export_model(copy, tmp_path / "out")
-    del config["keras_bert_suite"]["task"]
     (copy / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ValueError, match="a classification head but no task"):
-        saved_model.export_model(copy, tmp_path / "out")
     (copy / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"no model\.safetensors"):
         saved_model.export_model(copy, tmp_path / "out")

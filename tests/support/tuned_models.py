@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 import toy_classification as toy
 
 from keras_bert_suite.checkpoints import adapters
-from keras_bert_suite.checkpoints.model_directory import load_encoder
+from keras_bert_suite.checkpoints.model_directory import load_model, read_encoder_config, save_model
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.span_question import SpanQuestionHead
 from keras_bert_suite.models.heads.token_labeling import TokenLabelingHead
+from keras_bert_suite.tasks.classification import Classification
+from keras_bert_suite.tasks.labeling import Labeling
+from keras_bert_suite.tasks.question_answering import QuestionAnswering
 
 LABELS = ["animal", "food", "tool"]
+TASKS = {
+    "classification": Classification(text_column="text", labels=tuple(LABELS)),
+    "labeling": Labeling(labels=("O", *LABELS), tag_scheme="plain"),
+    "qa": QuestionAnswering(),
+}
 
 
 def batch():
@@ -33,14 +42,26 @@ def batch():
 
 def make(base, method, *, tasks=("classification", "labeling", "qa"), compiled=None):
     """Returns a model of the encoder in `base` with fresh heads, `method` applied."""
-    encoder = load_encoder(base)
+    config = read_encoder_config(base)
     heads = {
-        "classification": lambda: ClassificationHead.for_encoder(encoder.config, labels=LABELS),
-        "labeling": lambda: TokenLabelingHead.for_encoder(encoder.config, labels=["O", *LABELS]),
-        "qa": lambda: SpanQuestionHead.for_encoder(encoder.config),
+        "classification": lambda: ClassificationHead.for_encoder(config, labels=LABELS),
+        "labeling": lambda: TokenLabelingHead.for_encoder(config, labels=["O", *LABELS]),
+        "qa": lambda: SpanQuestionHead.for_encoder(config),
     }
-    model = BertModel(encoder, [heads[task]() for task in tasks])
-    model = adapters.apply(model, method, base=base)
+    made = [heads[task]() for task in tasks]
+    encoder = load_model(base, heads=made[:1]).encoder  # with a pooler where the head reads it
+    model = adapters.apply(BertModel(encoder, made), method, base=base)
     if compiled:
         model.compile(compiled)
+    return model
+
+
+def write(base, directory, method, *, task="classification", seed=1):
+    """Writes a directory whose tuned weights are random; returns the model that it holds."""
+    model = make(base, method, tasks=[task])
+    generator = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(0, 0.1, variable.shape).astype(np.float32))
+    extra = {"task": TASKS[task].to_config(), "sequence_length": 16}
+    save_model(model, directory, tokenizer=toy.tokenizer(), extra=extra)
     return model

@@ -126,7 +126,7 @@ def test_directories_and_numbers_that_cannot_be_used(directory, tmp_path):
         Predictor.load(directory, options={"text_a_column": "a", "text_b_column": "b"})
     plain = toy.write_model_directory(tmp_path / "plain")
     expected = (
-        f"{plain} was not fine-tuned for a task: its config.json names none. Run bin/finetune"
+        f"{plain} was not fine-tuned for a task: its config.json names none, and no head that "
     )
     with pytest.raises(ValueError, match=re.escape(expected)):
         Predictor.load(plain)

@@ -6,8 +6,8 @@ import toy_labeling
 import toy_questions
 import toy_spans
 
-from keras_bert_suite.checkpoints import adapters
 from keras_bert_suite.checkpoints.model_directory import read_config, save_model
+from keras_bert_suite.checkpoints.sources import is_tuned_part
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
@@ -89,7 +89,7 @@ def test_the_loss_falls_and_the_directory_scores_as_the_run_did(base, task, meth
     losses = [record["loss"] for record in result.training.history if "loss" in record]
     assert losses[-1] < losses[0]
     values = read_config(settings.output_dir)
-    assert adapters.is_tuned_part(values) == (method != "full")
+    assert is_tuned_part(values) == (method != "full")
     predictor = Predictor.load(settings.output_dir, batch_size=8)
     metrics = evaluate_file(predictor, file).metrics
     best_by = result.task.best_by
