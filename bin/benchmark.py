@@ -33,7 +33,7 @@ from keras_bert_suite.benchmark import suites
 
 _SUITES = flags.DEFINE_list("suites", suites.names(), "What to measure.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "benchmark", "Where to write.")
-_ROUNDS = flags.DEFINE_integer("rounds", 7, "How often each contestant's turn comes.")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each contestant's turn comes.")
 _THREADS = flags.DEFINE_integer("threads", None, "Of every contestant (default: all cores).")
 _ENCODER = flags.DEFINE_string(
     "encoder", None, "A named size or config.json in the place of the suites' own encoders."
@@ -69,8 +69,7 @@ def main(argv):
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(report.text_table(report.table(results)))
-    for text in results["absent"]:
-        print(f"Not measured: {text}")
+    print(*report.notes(results), *(f"Not measured: {x}" for x in results["absent"]), sep="\n")
     print(f"\nbenchmark.json, .md and .png are in {_OUTPUT_DIR.value}.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,12 @@ from keras_bert_suite.benchmark.entrants import Entrant, Run, WarmProcess
 
 MATMUL = Entrant(label="matmul float32", contestant="tensorflow_matmul")
 _MATMUL_WORK = {"shape": [1024, 1024, 1024], "dtype": "float32", "times": 20}
+
+
+_COMPARISONS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "numbers": lambda ours, theirs: float(np.max(np.abs(ours - theirs), initial=0.0)),
+    "rows": lambda ours, theirs: float(np.mean(np.any(ours != theirs, axis=1))),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,7 +52,8 @@ class Case:
         rate is then measured in the same rounds.
       wanted_share: of that rate; None: it is only told.
       shows_memory: whether the peak memory a unit belongs in the table.
-      compares: whether what is computed can be compared.
+      compares: how outputs are compared: "numbers", the largest absolute difference; "rows", the
+        share of rows that differ anywhere; None: not at all. That happens before the first run.
     """
 
     name: str
@@ -57,7 +64,7 @@ class Case:
     useful_flop: float | None = None
     wanted_share: float | None = None
     shows_memory: bool = False
-    compares: bool = False
+    compares: str | None = None
 
     @property
     def works(self) -> list[tuple[Entrant, Mapping[str, Any]]]:
@@ -96,7 +103,7 @@ class Outcome:
       case: the case.
       runs: label -> its runs, one a round.
       versions: label -> library -> version.
-      differences: label -> largest absolute difference from ours.
+      differences: label -> what the comparison with ours gave.
     """
 
     case: Case
@@ -131,13 +138,13 @@ def run_cases(
     environment: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Outcome]:
-    """Runs cases one after the other, each in `rounds` rounds, with all processes kept warm.
+    """Runs cases one after the other, each in `rounds` rounds of warm processes.
 
     In a round everybody does the work once, in an order that turns around from round to round, so
     that a machine that grows slower or faster favours nobody. The ratios are taken within a round.
 
     Args:
-      cases: of which equal entrants share a process.
+      cases: entrants of one label share a process.
       rounds: at least 1.
       environment: variables for the processes.
       say: takes lines for people.
@@ -147,34 +154,53 @@ def run_cases(
     """
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1. Received: {rounds}.")
-    entrants = {entrant.label: entrant for case in cases for entrant, _ in case.works}
-    with _processes(entrants, environment) as (processes, versions):
-        outcomes = []
-        for case in cases:
+    outcomes = []
+    with contextlib.closing(_Processes(environment)) as processes:
+        for index, case in enumerate(cases):
             say(f"  {case.name}: {', '.join(entrant.label for entrant, _ in case.works)}")
-            outcomes.append(_run_case(case, processes, versions, rounds=rounds))
-        return outcomes
+            processes.keep([entrant.label for later in cases[index:] for entrant, _ in later.works])
+            processes.start([entrant for entrant, _ in case.works])
+            outcomes.append(_run_case(case, processes, rounds=rounds))
+    return outcomes
 
 
-@contextlib.contextmanager
-def _processes(
-    entrants: Mapping[str, Entrant], environment: Mapping[str, str] | None
-) -> Iterator[tuple[dict[str, WarmProcess], dict[str, dict[str, str]]]]:
-    processes: dict[str, WarmProcess] = {}
-    try:
-        for label, entrant in entrants.items():
-            processes[label] = WarmProcess(entrant, environment=environment)
-            processes[label].begin_preparing()
-        yield processes, {label: process.prepared() for label, process in processes.items()}
-    finally:
-        for process in processes.values():
-            process.close()
+class _Processes:
+    """The processes that run: started when a case needs them, ended when no other will.
+
+    A process holds a model and the memory of its largest batch; all of a suite may be too much.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None):
+        self._environment = environment
+        self._running: dict[str, WarmProcess] = {}
+        self.versions: dict[str, dict[str, str]] = {}
+
+    def __getitem__(self, label: str) -> WarmProcess:
+        return self._running[label]
+
+    def start(self, entrants: Sequence[Entrant]) -> None:
+        """Starts those that do not run; they prepare at the same time."""
+        new = []
+        for entrant in entrants:
+            if entrant.label not in self._running:
+                process = WarmProcess(entrant, environment=self._environment)
+                self._running[entrant.label] = process
+                process.begin_preparing()
+                new.append(entrant.label)
+        self.versions |= {label: self._running[label].prepared() for label in new}
+
+    def keep(self, labels: Sequence[str]) -> None:
+        """Ends all others."""
+        for label in set(self._running) - set(labels):
+            self._running.pop(label).close()
+
+    def close(self) -> None:
+        self.keep([])
 
 
 def _run_case(
     case: Case,
-    processes: Mapping[str, WarmProcess],
-    versions: Mapping[str, dict[str, str]],
+    processes: _Processes,
     *,
     rounds: int,
 ) -> Outcome:
@@ -188,11 +214,12 @@ def _run_case(
             run = processes[label].run(work)
             peak = max(run.peak_bytes, first[label].peak_bytes)
             runs[label].append(dataclasses.replace(run, peak_bytes=peak))
-    return Outcome(case, runs, {label: versions[label] for label, _ in works}, differences)
+    versions = {label: processes.versions[label] for label, _ in works}
+    return Outcome(case, runs, versions, differences)
 
 
-def _differences(case: Case, processes: Mapping[str, WarmProcess]) -> dict[str, float]:
-    """Largest absolute difference of each rival's outputs from ours."""
+def _differences(case: Case, processes: _Processes) -> dict[str, float]:
+    """How far each rival's outputs are from ours, as `compares` says."""
     ours = processes[case.entrant.label].outputs(case.work)
     found = {}
     for rival in case.rivals:
@@ -204,5 +231,5 @@ def _differences(case: Case, processes: Mapping[str, WarmProcess]) -> dict[str, 
                 f"{case.name}: {rival.entrant.label} computes {list(theirs.shape)} numbers, "
                 f"{case.entrant.label} {list(ours.shape)}. They do not do the same work."
             )
-        found[rival.entrant.label] = float(np.max(np.abs(ours - theirs), initial=0.0))
+        found[rival.entrant.label] = _COMPARISONS[case.compares](ours, theirs)
     return found

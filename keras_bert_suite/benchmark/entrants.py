@@ -39,11 +39,13 @@ class Entrant:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run: its seconds, the units of work done, and the memory it took beyond the start's."""
+    """One run: its seconds, the units of work done, the memory it took beyond the start's, and
+    other numbers that it has to tell."""
 
     seconds: float
     units: float
     peak_bytes: int
+    notes: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def rate(self) -> float:
@@ -101,7 +103,7 @@ class WarmProcess:
         """Does the work once."""
         self._send({"do": "run", "work": dict(work)})
         answer = self._receive()
-        return Run(answer["seconds"], answer["units"], answer["peak_bytes"])
+        return Run(answer["seconds"], answer["units"], answer["peak_bytes"], answer["notes"])
 
     def outputs(self, work: Mapping[str, Any]) -> np.ndarray | None:
         """Returns what it computed, float32; None where it has nothing to compare."""

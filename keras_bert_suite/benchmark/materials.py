@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import shutil
 import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_bert_suite.config import EncoderConfig
 
@@ -23,7 +23,7 @@ class Settings:
     Attributes:
       encoder: a named size or a config.json, in the place of the suites' own; or None.
       model_dir: a checkpoint to take weights from, in the place of random ones; or None.
-      tokenizer: a directory; None learns a vocabulary from the texts.
+      tokenizer: a directory; None takes that of model_dir, or learns a vocabulary from the texts.
       text: glob of text files, one text a line; None takes docstrings of installed packages.
       torch_python, onnx_python, model_garden_python: interpreters of virtual environments with
         peers; a peer without one stays away.
@@ -54,16 +54,88 @@ class Settings:
         return max(least, round(count * self.scale))
 
 
-class Materials:
-    """Makes what the suites need, in a directory that the caller removes.
+class Texts:
+    """Real texts and a tokenizer for them, made when they are first asked for.
 
     Args:
       settings: of the user.
-      directory: of the files.
+      directory: of the vocabulary.
     """
 
     def __init__(self, settings: Settings, directory: Path):
-        self.settings, self.directory = settings, directory
+        self._settings, self._directory = settings, directory
+
+    @functools.cached_property
+    def all(self) -> list[str]:
+        """Real texts, a paragraph each, at least one."""
+        if self._settings.text is not None:
+            from keras_bert_suite.data.documents import expand_files
+
+            lines: Iterator[str] = (
+                line.strip()
+                for path in expand_files(self._settings.text, directories=True)
+                for line in Path(path).read_text(encoding="utf-8").splitlines()
+            )
+            texts = [line for line in lines if line]
+            if not texts:
+                raise ValueError(f"No text in {self._settings.text}.")
+            return texts
+        from keras_bert_suite.data.docstrings import collect_documents
+
+        library = Path(sysconfig.get_paths()["purelib"])
+        roots: dict[Path, str | None] = {library / name: name for name in _PACKAGES}
+        documents = collect_documents(roots)
+        return [part for document in documents for part in document.paragraphs if part]
+
+    @functools.cached_property
+    def tokenizer_directory(self) -> str:
+        """The user's tokenizer, that of the checkpoint, or a vocabulary learned from the texts."""
+        told = self._settings.tokenizer or self._settings.model_dir
+        if told is not None:
+            return told
+        from keras_bert_suite.text.vocabulary_training import make_vocabulary
+
+        path = self._directory / "vocabulary"
+        make_vocabulary(self.all, output_dir=path)
+        return str(path)
+
+    @functools.cached_property
+    def tokenizer(self):
+        """The Tokenizer of `tokenizer_directory`."""
+        from keras_bert_suite.text.tokenizer import Tokenizer
+
+        return Tokenizer.from_directory(self.tokenizer_directory)
+
+    def of_lengths(self, lengths: Sequence[int]) -> list[str]:
+        """Texts that have about these many tokens: consecutive words of the real texts."""
+        words = itertools.cycle(word for text in self.all for word in text.split())
+        # A word of prose is 1.3 pieces; two places belong to [CLS] and [SEP].
+        counts = [max(1, round((length - 2) / 1.3)) for length in lengths]
+        return [" ".join(itertools.islice(words, count)) for count in counts]
+
+    def lines(self, megabytes: float) -> list[str]:
+        """The texts, repeated until they are so many megabytes of UTF-8."""
+        lines: list[str] = []
+        wanted, size = megabytes * 1e6, 0.0
+        for text in itertools.cycle(self.all):
+            if size >= wanted:
+                return lines
+            lines.append(text)
+            size += len(text.encode()) + 1
+        raise AssertionError("there is at least one text")
+
+
+class Materials:
+    """Makes what a suite needs.
+
+    Args:
+      settings: of the user.
+      directory: of the suite's files; the caller removes it.
+      texts: which all suites share.
+    """
+
+    def __init__(self, settings: Settings, directory: Path, texts: Texts):
+        self.settings, self.directory, self.texts = settings, directory, texts
         self._numbers = itertools.count()
 
     def path(self, name: str) -> Path:
@@ -86,13 +158,12 @@ class Materials:
         make = EncoderConfig.from_json_file if told.endswith(".json") else EncoderConfig.from_name
         return make(told).replace(activation="gelu_tanh", **changes)
 
-    def model(self, config: EncoderConfig, *, head=None, tokenizer=None):
+    def model(self, config: EncoderConfig, *, head=None):
         """A BertModel with random weights, or those of the user's checkpoint.
 
         Args:
           config: of `config`.
           head: a Head, or None.
-          tokenizer: whose vocabulary the model has, or None.
         """
         import keras
 
@@ -132,64 +203,8 @@ class Materials:
         )
         return str(path)
 
-    @functools.cached_property
-    def texts(self) -> list[str]:
-        """Real texts, a paragraph each, at least one."""
-        if self.settings.text is not None:
-            from keras_bert_suite.data.documents import expand_files
-
-            lines: Iterator[str] = (
-                line.strip()
-                for path in expand_files(self.settings.text, directories=True)
-                for line in Path(path).read_text(encoding="utf-8").splitlines()
-            )
-            texts = [line for line in lines if line]
-            if not texts:
-                raise ValueError(f"No text in {self.settings.text}.")
-            return texts
-        from keras_bert_suite.data.docstrings import collect_documents
-
-        library = Path(sysconfig.get_paths()["purelib"])
-        roots: dict[Path, str | None] = {library / name: name for name in _PACKAGES}
-        documents = collect_documents(roots)
-        return [part for document in documents for part in document.paragraphs if part]
-
-    @functools.cached_property
-    def tokenizer_directory(self) -> str:
-        """The user's tokenizer, or one with a vocabulary learned from the texts."""
-        if self.settings.tokenizer is not None:
-            return self.settings.tokenizer
-        from keras_bert_suite.text.vocabulary_training import make_vocabulary
-
-        path = self.path("vocabulary")
-        make_vocabulary(self.texts, output_dir=path)
-        return str(path)
-
-    @functools.cached_property
-    def tokenizer(self):
-        """The Tokenizer of `tokenizer_directory`."""
-        from keras_bert_suite.text.tokenizer import Tokenizer
-
-        return Tokenizer.from_directory(self.tokenizer_directory)
-
-    def texts_of(self, lengths: Sequence[int]) -> list[str]:
-        """Texts that have about these many tokens: consecutive words of the real texts."""
-        words = itertools.cycle(word for text in self.texts for word in text.split())
-        # A word of prose is 1.3 pieces; two places belong to [CLS] and [SEP].
-        counts = [max(1, round((length - 2) / 1.3)) for length in lengths]
-        return [" ".join(itertools.islice(words, count)) for count in counts]
-
-    def text_lines(self, megabytes: float) -> list[str]:
-        """The texts, repeated until they are so many megabytes of UTF-8."""
-        lines: list[str] = []
-        wanted, size = megabytes * 1e6, 0.0
-        for text in itertools.cycle(self.texts):
-            if size >= wanted:
-                return lines
-            lines.append(text)
-            size += len(text.encode()) + 1
-        raise AssertionError("there is at least one text")
-
-    def close(self) -> None:
-        """Removes all files."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+    def vocabulary_options(self) -> dict[str, Any]:
+        """The tokenizer as peers take it: vocabulary, a vocab.txt, and lowercase."""
+        path, tokenizer = self.path("vocab.txt"), self.texts.tokenizer
+        path.write_text("\n".join(tokenizer.vocabulary) + "\n", encoding="utf-8")
+        return {"vocabulary": str(path), "lowercase": tokenizer.lowercase}

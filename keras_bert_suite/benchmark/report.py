@@ -10,6 +10,7 @@ from keras_bert_suite.benchmark.contest import MATMUL, Outcome, Ratio
 SHARE = "useful FLOP / matmul rate"  # what such a line says it is against
 _MEMORY = ", memory"
 _HEADER = ("work", "against", "ratio", "quartiles", "wanted", "ours", "theirs", "difference")
+_SYMBOLS = {"FLOP": "FLOP", "bytes": "B"}
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -22,6 +23,7 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
             "units": [run.units for run in runs],
             "rate": Ratio.spread([run.rate for run in runs]).median,
             "peak_bytes_a_unit": outcome.peak_bytes(label),
+            "notes": dict(runs[-1].notes),
             "versions": outcome.versions[label],
         }
         for label, runs in outcome.runs.items()
@@ -119,7 +121,7 @@ def _cells(line: dict[str, Any], unit: str) -> list[str]:
 
 
 def _rate(value: float, unit: str) -> str:
-    return f"{number(value)}/s" if unit != "FLOP" else f"{number(value)}FLOP/s"
+    return f"{number(value)}{_SYMBOLS.get(unit, '')}/s"
 
 
 def number(value: float) -> str:
@@ -160,9 +162,23 @@ def markdown(results: dict[str, Any]) -> str:
         f"- {suite['name']}: {suite['about']} {suite['seconds']:.0f} s."
         for suite in results["suites"]
     ]
+    remarks += [f"- {text}" for text in notes(results)]
     versions = f"Versions: {_versions(results)}."
     away = [f"Not measured: {text}" for text in results["absent"]]
     return "\n".join([*about, *lines_of_table, "", *remarks, "", versions, *away]) + "\n"
+
+
+def notes(results: dict[str, Any]) -> Iterator[str]:
+    """What contestants had to tell in their last run, a line a case."""
+    for suite in results["suites"]:
+        for case in suite["cases"]:
+            told = [
+                f"{label} {', '.join(f'{name} {value:.3f}' for name, value in found.items())}"
+                for label, found in ((k, v["notes"]) for k, v in case["entrants"].items())
+                if found
+            ]
+            if told:
+                yield f"{suite['name']}, {case['work']}, last run: {'; '.join(told)}"
 
 
 def _versions(results: dict[str, Any]) -> str:

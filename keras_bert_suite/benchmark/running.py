@@ -13,7 +13,7 @@ from typing import Any
 
 from keras_bert_suite.benchmark import picture, report, suites
 from keras_bert_suite.benchmark.contest import run_cases
-from keras_bert_suite.benchmark.materials import Materials, Settings
+from keras_bert_suite.benchmark.materials import Materials, Settings, Texts
 from keras_bert_suite.files import atomic_write
 
 _THREAD_VARIABLES = (
@@ -62,23 +62,30 @@ def run_benchmark(
     }
     threads = settings.threads
     environment = {name: str(threads) for name in _THREAD_VARIABLES} if threads else {}
-    for name, module in chosen:
-        about = (module.__doc__ or "").strip().splitlines()[0]
-        say(f"{name}: {about}")
-        started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="kbs_benchmark_") as directory:
-            cases = module.cases(Materials(settings, Path(directory)))
-            outcomes = run_cases(cases, rounds=rounds, environment=environment, say=say)
-        results["suites"].append(
-            {
-                "name": name,
-                "about": about,
-                "seconds": time.monotonic() - started,
-                "cases": [report.outcome_to_json(outcome) for outcome in outcomes],
-            }
-        )
-        write(Path(output_dir), results)
+    with tempfile.TemporaryDirectory(prefix="kbs_benchmark_") as shared:
+        texts = Texts(settings, Path(shared))
+        for name, module in chosen:
+            results["suites"].append(
+                _run_suite(name, module, settings, texts, rounds, environment, say)
+            )
+            write(Path(output_dir), results)
     return results
+
+
+def _run_suite(name, module, settings, texts, rounds, environment, say) -> dict[str, Any]:
+    about = (module.__doc__ or "").strip().splitlines()[0]
+    say(f"{name}: {about}")
+    started = time.monotonic()
+    # The models of a suite may be gigabytes: they go with it.
+    with tempfile.TemporaryDirectory(prefix="kbs_benchmark_") as directory:
+        cases = module.cases(Materials(settings, Path(directory), texts))
+        outcomes = run_cases(cases, rounds=rounds, environment=environment, say=say)
+    return {
+        "name": name,
+        "about": about,
+        "seconds": time.monotonic() - started,
+        "cases": [report.outcome_to_json(outcome) for outcome in outcomes],
+    }
 
 
 def write(output_dir: Path, results: dict[str, Any]) -> None:

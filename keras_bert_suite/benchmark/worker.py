@@ -1,7 +1,8 @@
 """The process of a contestant: JSON lines in, JSON lines out.
 
     {"do": "prepare", "contestant": MODULE, "options": {...}}  ->  {"versions": {...}}
-    {"do": "run", "work": {...}}      ->  {"seconds": S, "units": U, "peak_bytes": B}
+    {"do": "run", "work": {...}}
+        ->  {"seconds": S, "units": U, "peak_bytes": B, "notes": {...}}
     {"do": "outputs", "work": {...}, "file": PATH}  ->  {"written": true | false}  (.npy)
 
 An answer {"error": MESSAGE} says that the request failed. The end of the input ends the process.
@@ -65,8 +66,10 @@ class Session:
 
     def _run(self, request):
         before = _resident_bytes()
-        seconds, units = self._contestant.run(request["work"])
-        return {"seconds": seconds, "units": units, "peak_bytes": max(0, _peak_bytes() - before)}
+        seconds, units, *notes = self._contestant.run(request["work"])
+        peak = max(0, _peak_bytes() - before)
+        notes = notes[0] if notes else {}
+        return {"seconds": seconds, "units": units, "peak_bytes": peak, "notes": notes}
 
     def _outputs(self, request):
         outputs = getattr(self._contestant, "outputs", None)

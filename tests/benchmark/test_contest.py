@@ -15,6 +15,8 @@ ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(_SUPPORT), os.environ.get("PYT
 
 def toy(name, seconds=1.0, **options):
     options = {"name": name, "seconds": seconds, **options}
+    if "lives" in options:
+        options["lives"] = str(options["lives"] / "lives")
     return Entrant(label=name, contestant="toys.benchmark_toy", options=options)
 
 
@@ -52,11 +54,29 @@ def test_what_is_computed_is_compared(tmp_path):
             toy("a", outputs=[[1.0, 2.0]]),
             toy("b", outputs=[[1.0, 2.25]]),
             toy("c"),
-            compares=True,
+            compares="numbers",
         )
     ]
     (outcome,) = run(cases)
     assert outcome.differences == {"b": 0.25}
+
+
+def test_rows_that_differ_are_counted(tmp_path):
+    ours = toy("a", outputs=[[1, 2], [3, 4], [5, 6], [7, 8]])
+    theirs = toy("b", outputs=[[1, 2], [0, 0], [5, 6], [7, 9]])
+    (outcome,) = run([case(tmp_path, ours, theirs, compares="rows")])
+    assert outcome.differences == {"b": 0.5}
+
+
+def test_a_process_lives_from_its_first_case_to_its_last(tmp_path):
+    first = case(tmp_path, toy("a", lives=tmp_path), toy("b", lives=tmp_path))
+    second = case(tmp_path, toy("a", lives=tmp_path), toy("c", lives=tmp_path))
+    third = case(tmp_path, toy("c", lives=tmp_path))
+    run([first, second, third])
+    lives = (tmp_path / "lives").read_text().split()
+    # Those of one case start together, in any order.
+    assert sorted(lives[:2]) == ["+a", "+b"]
+    assert lives[2:] == ["-b", "+c", "-a", "-c"]
 
 
 def test_ratios_are_taken_within_a_round():
@@ -124,7 +144,7 @@ def test_a_python_that_is_not_there(tmp_path):
 def test_numbers_that_are_not_of_the_same_work(tmp_path):
     ours, theirs = toy("a", outputs=[1.0, 2.0]), toy("b", outputs=[1.0])
     with pytest.raises(ValueError, match=r"b computes \[1\] numbers, a \[2\]"):
-        run([case(tmp_path, ours, theirs, compares=True)])
+        run([case(tmp_path, ours, theirs, compares="numbers")])
 
 
 def test_a_request_that_nobody_knows():

@@ -3,31 +3,35 @@
 import pytest
 
 from keras_bert_suite.benchmark import running, suites
-from keras_bert_suite.benchmark.materials import Materials, Settings
+from keras_bert_suite.benchmark.materials import Materials, Settings, Texts
 from keras_bert_suite.config import EncoderConfig
 
 
 def test_texts_have_the_lengths_asked_for(tmp_path):
     (tmp_path / "text.txt").write_text("one two three\n\nfour five\n", encoding="utf-8")
-    materials = Materials(Settings(text=str(tmp_path / "*.txt")), tmp_path / "work")
-    assert materials.texts == ["one two three", "four five"]
+    texts = Texts(Settings(text=str(tmp_path / "*.txt")), tmp_path / "work")
+    assert texts.all == ["one two three", "four five"]
     # (8 - 2) / 1.3 = 4.6 words; the words go round
-    assert materials.texts_of([8, 2]) == ["one two three four five", "one"]
+    assert texts.of_lengths([8, 2]) == ["one two three four five", "one"]
     # 13 + 1 and 9 + 1 bytes: 24 a round
-    assert len(materials.text_lines(24e-6)) == 2
-    assert len(materials.text_lines(25e-6)) == 3
+    assert len(texts.lines(24e-6)) == 2
+    assert len(texts.lines(25e-6)) == 3
 
 
 def test_a_text_without_text(tmp_path):
     (tmp_path / "text.txt").write_text("\n\n", encoding="utf-8")
     with pytest.raises(ValueError, match="No text in "):
-        Materials(Settings(text=str(tmp_path / "text.txt")), tmp_path).texts  # noqa: B018
+        Texts(Settings(text=str(tmp_path / "text.txt")), tmp_path).all  # noqa: B018
 
 
 def test_the_user_s_encoder_takes_the_place_of_the_suite_s(tmp_path):
     default = EncoderConfig.from_name("base")
-    assert Materials(Settings(), tmp_path).config(default).num_layers == 12
-    told = Materials(Settings(encoder="tiny"), tmp_path).config(default, vocab_size=99)
+
+    def config(settings, **changes):
+        return Materials(settings, tmp_path, Texts(settings, tmp_path)).config(default, **changes)
+
+    assert config(Settings()).num_layers == 12
+    told = config(Settings(encoder="tiny"), vocab_size=99)
     assert (told.num_layers, told.vocab_size, told.activation) == (2, 99, "gelu_tanh")
 
 

@@ -24,7 +24,7 @@ def results():
         shows_memory=True,
     )
     runs = {
-        "ours": [Run(1.0, 3000.0, 6000), Run(2.0, 3000.0, 3000)],
+        "ours": [Run(1.0, 3000.0, 6000), Run(2.0, 3000.0, 3000, {"loss": 0.75})],
         "Peer | one": [Run(2.0, 3000.0, 3000), Run(4.0, 3000.0, 3000)],
         "matmul float32": [Run(1.0, 1e10, 0), Run(2.0, 1e10, 0)],
     }
@@ -88,6 +88,7 @@ def test_markdown_names_machine_versions_and_who_stayed_away(results):
     assert "a chip, 2 cores, Linux; load before the run 0.2" in text
     assert "| Peer \\| one | 2.00 |" in text
     assert "- encoder: Rows. 12 s." in text
+    assert "- encoder, 8 rows, last run: ours loss 0.750\n" in text
     assert "Versions: keras 3.14 and 3.15." in text
     assert "Not measured: onnxruntime (--onnx_python)" in text
 

@@ -2,11 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from run_binary import error_line, run_binary
 
 from keras_bert_suite.benchmark import suites
+
+_README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def test_an_unknown_suite_is_one_line(tmp_path):
@@ -25,12 +28,13 @@ def test_each_suite_runs(suite, tmp_path):
     result = run_binary(
         "benchmark",
         f"--suites={suite}",
+        f"--text={_README}",
         "--encoder=tiny",
         "--rounds=1",
-        "--scale=0.02",
+        "--scale=0.13",
         f"--output_dir={tmp_path}",
         *peers,
-        timeout=1800,
+        timeout=3600,
     )
     assert result.returncode == 0, result.stderr
     found = json.loads((tmp_path / "benchmark.json").read_text())

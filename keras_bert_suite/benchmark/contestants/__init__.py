@@ -6,7 +6,8 @@ nothing but this room.
 
     class Contestant:
         def __init__(self, options): ...       # loads what stays: the library, the model
-        def run(self, work) -> (seconds, units)  # does the work once; a unit is the suite's
+        def run(self, work) -> (seconds, units)  # does the work once; a unit is the suite's. As a
+                                               # third, perhaps, numbers to be told: {"loss": 0.7}
         def outputs(self, work) -> array       # optional: what was computed, to be compared
 
 `options` and `work` are JSON values. What the first `run` compiles or caches is not measured: the

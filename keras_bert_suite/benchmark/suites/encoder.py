@@ -109,5 +109,5 @@ class _Cases:
             rivals=rivals,
             useful_flop=times * inference_flop(self._config, lengths),
             wanted_share=share,
-            compares=True,
+            compares="numbers",
         )

@@ -1,5 +1,6 @@
 """A contestant that needs no library: it does what `work` says and notes its turn."""
 
+import atexit
 import os
 import sys
 
@@ -10,6 +11,13 @@ class Contestant:
             raise ValueError("it refuses")
         print("a library greets")  # must not come between the answers
         self._options = options
+        self._note("+")
+        atexit.register(self._note, "-")
+
+    def _note(self, sign):
+        if "lives" in self._options:
+            with open(self._options["lives"], "a", encoding="utf-8") as file:
+                print(f"{sign}{self._options['name']}", file=file)
 
     def run(self, work):
         with open(work["turns"], "a", encoding="utf-8") as file:
