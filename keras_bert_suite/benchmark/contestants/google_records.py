@@ -6,6 +6,7 @@ here as it is.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -26,9 +27,9 @@ class Contestant:
 
         sys.modules["tensorflow"] = tf.compat.v1
         sys.path.insert(0, options["directory"])
-        import create_pretraining_data
-
-        self._program, self._options, self._parsed = create_pretraining_data, options, False
+        # A file of the checkout, no distribution's module.
+        self._program = importlib.import_module("create_pretraining_data")
+        self._options = options
 
     def run(self, work):
         with tempfile.TemporaryDirectory() as directory:
