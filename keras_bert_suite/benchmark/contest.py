@@ -127,7 +127,7 @@ class Outcome:
         return Ratio.of(ours, self.rates(MATMUL.label))
 
     def peak_bytes(self, label: str) -> float:
-        """Peak memory a unit of work, beyond what the process had before its first run."""
+        """Peak memory a unit of work, beyond what the process held when it was prepared."""
         return max(run.peak_bytes / run.units for run in self.runs[label])
 
 
@@ -206,14 +206,12 @@ def _run_case(
 ) -> Outcome:
     works = [(entrant.label, work) for entrant, work in case.works]
     differences = _differences(case, processes) if case.compares else {}
-    # The first run compiles and fills caches. Its memory counts: later ones reuse what it took.
-    first = {label: processes[label].run(work) for label, work in works}
+    for label, work in works:
+        processes[label].run(work)  # compiles and fills caches
     runs: dict[str, list[Run]] = {label: [] for label, _ in works}
     for number in range(rounds):
         for label, work in works if number % 2 == 0 else reversed(works):
-            run = processes[label].run(work)
-            peak = max(run.peak_bytes, first[label].peak_bytes)
-            runs[label].append(dataclasses.replace(run, peak_bytes=peak))
+            runs[label].append(processes[label].run(work))
     versions = {label: processes.versions[label] for label, _ in works}
     return Outcome(case, runs, versions, differences)
 

@@ -39,8 +39,8 @@ class Entrant:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One run: its seconds, the units of work done, the memory it took beyond the start's, and
-    other numbers that it has to tell."""
+    """One run: its seconds, the units of work done, the process's peak memory so far beyond what it
+    held when it was prepared, and other numbers that it has to tell."""
 
     seconds: float
     units: float

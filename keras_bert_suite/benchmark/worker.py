@@ -3,6 +3,7 @@
     {"do": "prepare", "contestant": MODULE, "options": {...}}  ->  {"versions": {...}}
     {"do": "run", "work": {...}}
         ->  {"seconds": S, "units": U, "peak_bytes": B, "notes": {...}}
+        B: the most memory since it was prepared, beyond what it held then
     {"do": "outputs", "work": {...}, "file": PATH}  ->  {"written": true | false}  (.npy)
 
 An answer {"error": MESSAGE} says that the request failed. The end of the input ends the process.
@@ -43,11 +44,15 @@ if "keras_bert_suite" not in sys.modules:
     _find_package()
 
 
+_RESET_PEAK = "5"  # proc(5), /proc/pid/clear_refs
+
+
 class Session:
     """Answers requests about one contestant."""
 
     def __init__(self):
         self._contestant = None
+        self._prepared_bytes = 0
 
     def answer(self, request):
         """Returns the answer to a request, {"error": ...} where it failed."""
@@ -62,12 +67,15 @@ class Session:
         if "." not in name:
             name = f"keras_bert_suite.benchmark.contestants.{name}"
         self._contestant = importlib.import_module(name).Contestant(request["options"])
+        # From here on the peak is that of the runs: loading may take more for a moment.
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write(_RESET_PEAK)
+        self._prepared_bytes = _memory("VmRSS")
         return {"versions": _versions()}
 
     def _run(self, request):
-        before = _resident_bytes()
         seconds, units, *notes = self._contestant.run(request["work"])
-        peak = max(0, _peak_bytes() - before)
+        peak = max(0, _memory("VmHWM") - self._prepared_bytes)
         notes = notes[0] if notes else {}
         return {"seconds": seconds, "units": units, "peak_bytes": peak, "notes": notes}
 
@@ -89,14 +97,6 @@ def _versions():
     modules = {name: sys.modules.get(name) for name in names}
     found = {name: getattr(module, "__version__", None) for name, module in modules.items()}
     return {name: str(version) for name, version in found.items() if version}
-
-
-def _peak_bytes():
-    return _memory("VmHWM")
-
-
-def _resident_bytes():
-    return _memory("VmRSS")
 
 
 def _memory(key):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_bert_suite.benchmark import running, suites
+from keras_bert_suite.benchmark import peers, running, suites
 from keras_bert_suite.benchmark.materials import Materials, Settings, Texts
 from keras_bert_suite.config import EncoderConfig
 
@@ -65,3 +65,15 @@ def test_who_stays_away_is_told_with_the_flag():
     told = running.absent(Settings(torch_python="python"))
     assert "onnxruntime (--onnx_python)" in told
     assert not any("PyTorch" in text for text in told)
+
+
+def test_a_peer_comes_with_its_environment():
+    told = Settings(torch_python="t/python", onnx_python="o/python", threads=2)
+    (torch,) = peers.torch_entrant(told, "PyTorch", "torch_encoder", dtype="float32")
+    assert (torch.python, torch.options) == ("t/python", {"dtype": "float32"})
+    (onnx,) = peers.onnx_entrant(told, "onnxruntime", "onnx_encoder", model_dir="m")
+    # Others are told by variables of the environment.
+    assert (onnx.python, onnx.options) == ("o/python", {"model_dir": "m", "threads": 2})
+    assert peers.torch_entrant(Settings(), "PyTorch", "torch_encoder") == []
+    config = EncoderConfig.from_name("tiny")
+    assert peers.model_garden_entrant(told, "Model Garden", "x", config, "float32") == []

@@ -10,6 +10,7 @@ class Contestant:
         if options.get("refuses"):
             raise ValueError("it refuses")
         print("a library greets")  # must not come between the answers
+        bytearray(options.get("loads", 0))
         self._options = options
         self._note("+")
         atexit.register(self._note, "-")
@@ -25,8 +26,7 @@ class Contestant:
         if work.get("dies"):
             print("the end is near", file=sys.stderr, flush=True)
             os._exit(3)
-        if work.get("fills"):
-            self._filled = bytearray(work["fills"])
+        bytearray(work.get("fills", 0))  # the memory is given back
         return self._options["seconds"], 10.0
 
     def outputs(self, work):
