@@ -6,13 +6,15 @@
         --null_odds_file=null_odds.json --null_threshold=0.5 --output_dir=scores/
     bin/evaluate.py --task=labeling --predictions_file=words_gold_predicted.txt --output_dir=scores/
     bin/evaluate.py --model_dir=pretrained/ --data_file=held_out.txt --output_dir=scores/
+    bin/evaluate.py --model_dir=pretrained/ --task=cloze --pattern='{text} It was [MASK].' \\
+        --verbalizer='positive=great,negative=terrible' --data_file=test.csv --output_dir=scores/
 
 The task, its labels and the columns are those of the training; other column names are told by flag.
 Prints the table and leaves in --output_dir metrics.json and predictions.jsonl (one line an example,
 in the file's order), for question answering also the files of the official scripts. Of a file of
 predictions, whatever program wrote it, there is metrics.json alone, equal to the official script's.
-A model that is only pre-trained is scored by --task=fill_mask, or on texts, one a line, by their
-pseudo-perplexity (Salazar et al. 2020).
+A model that is only pre-trained is scored by a --task that its masked-LM head can do, or on texts,
+one a line, by their pseudo-perplexity (Salazar et al. 2020).
 """
 
 from __future__ import annotations
@@ -23,16 +25,9 @@ from keras_bert_suite import cli, settings
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.training.prediction_settings import PredictionSettings
 
-_MODEL_DIR = flags.DEFINE_string(
-    "model_dir", None, "What bin/finetune.py or bin/pretrain.py wrote."
-)
+_MODEL_DIR = flags.DEFINE_string("model_dir", None, "What finetune.py or pretrain.py wrote.")
 _DATA_FILE = flags.DEFINE_string("data_file", None, "Examples with targets; or texts, one a line.")
-_TASK = flags.DEFINE_enum(
-    "task",
-    None,
-    [*Task.alternatives()],
-    "Of --predictions_file, or another than that of --model_dir.",
-)
+_TASK = flags.DEFINE_enum("task", None, [*Task.alternatives()], "If other than --model_dir's.")
 _PREDICTIONS_FILE = flags.DEFINE_string(
     "predictions_file", None, "Answers to score in the place of --model_dir's."
 )

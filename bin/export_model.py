@@ -42,7 +42,7 @@ _TASK = flags.DEFINE_enum(
     None,
     [*Task.alternatives()],
     "What to serve (default: what the model was fine-tuned for, or its head answers). fill_mask "
-    "needs a masked-LM head, embedding and token_vectors any model.",
+    "and cloze need a masked-LM head, embedding and token_vectors any model.",
 )
 _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 

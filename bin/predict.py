@@ -39,7 +39,7 @@ _TASK = flags.DEFINE_enum(
     None,
     [*Task.alternatives()],
     "What to answer (default: what the model was fine-tuned for, or its head answers). fill_mask "
-    "needs a masked-LM head, embedding and token_vectors any model.",
+    "and cloze need a masked-LM head, embedding and token_vectors any model.",
 )
 settings.define_flags(PredictionSettings, config=False)
 _TASK_OPTIONS = Task.define_flags(adjustable_only=True)

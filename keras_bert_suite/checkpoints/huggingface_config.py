@@ -237,7 +237,8 @@ def describe(config: EncoderConfig, heads: Mapping[str, Head], *, dtype: str) ->
     }
     for kind, head in heads.items():
         wanted, stored = head.get_config(), make_head(kind, config, values).get_config()
-        changed = [k for k in wanted if k not in _NOT_STORED and wanted[k] != stored.get(k)]
+        aside = (*_NOT_STORED, *head.task_options)
+        changed = [k for k in wanted if k not in aside and wanted[k] != stored.get(k)]
         if changed:
             raise ValueError(
                 f"The head {kind!r} must agree with its encoder to be saved. Received: "

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from keras_bert_suite.checkpoints import published_tasks
-from keras_bert_suite.checkpoints.model_directory import load_model, read_config
+from keras_bert_suite.checkpoints.model_directory import (
+    load_model,
+    load_tokenizer,
+    read_config,
+)
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.tasks.task import Task
 
@@ -26,8 +29,8 @@ def load_task_model(
     Args:
       model_dir: the model directory.
       task: a task's name; None takes that of the fine-tuning, or of the head that config.json's
-        `architectures` names. Another one needs a head that is there (fill_mask: the masked-LM
-        head) or one without weights (embedding, token_vectors).
+        `architectures` names. Another one needs a head that is there (fill_mask, cloze: the
+        masked-LM head) or one without weights (embedding, token_vectors).
       options: of the task, told anew; None values are left out.
       dtype: Keras dtype policy.
       base_dir: of a tuned part, see `load_model`.
@@ -56,22 +59,36 @@ def load_task_model(
         wanted: Task = stored.adjusted(options)
     else:
         wanted = Task.from_options(str(task), options)
-    return _with_head(model, wanted, stored, Path(model_dir), dtype=dtype), wanted, own
+    if stored is None or wanted.name != stored.name or wanted.head_is_remade:
+        resolved = wanted.for_tokenizer(load_tokenizer(model_dir, base_dir=base_dir))
+        model = answering(model, resolved, where=model_dir, dtype=dtype)
+    return model, wanted, own
 
 
-def _with_head(
-    model: BertModel, task: Task, stored: Task | None, path: Path, *, dtype: str | None
+def answering(
+    model: BertModel, task: Task, *, where: str | os.PathLike, dtype: str | None = None
 ) -> BertModel:
-    if stored is not None and task.name == stored.name and not task.head_is_remade:
-        return model
+    """The model with the task's own head alone, whose weights are those of its head of the kind.
+
+    Args:
+      model: as it was loaded.
+      task: fitted, and with what it needs of the tokenizer.
+      where: what messages call the model.
+      dtype: Keras dtype policy.
+
+    Raises:
+      ValueError: the model has no such head, and the task's has weights.
+    """
     head = task.head(model.encoder.config, dtype=dtype)
     if head.weights:
         if head.kind not in model.heads:
             raise ValueError(
-                f"{path} has no head {head.kind!r}, which the task {task.name!r} needs. It has: "
+                f"{where} has no head {head.kind!r}, which the task {task.name!r} needs. It has: "
                 f"{', '.join(model.heads) or 'none'}."
             )
-        head = model.heads[head.kind]
+        stored = model.heads[head.kind]
+        for variable, value in zip(head.weights, stored.weights, strict=True):
+            variable.assign(value)
     wanted = BertModel(model.encoder, [head], dtype=dtype)
     wanted.tuned = model.tuned
     return wanted

@@ -38,7 +38,9 @@ class Task(Choice, abc.ABC, Generic[Example]):
       learns: whether there is anything to fine-tune and to score.
       goes_on_with_head: whether fine-tuning begins with the head of the model directory, where it
         has one, and not with a fresh one.
-      head_is_remade: whether the head has no weights, but options that may be told anew.
+      needs_stored_head: whether fine-tuning must begin with the head of the model directory.
+      head_is_remade: whether the head has options that may be told anew and that no weight of it
+        depends on.
     """
 
     what: ClassVar[str] = "task"
@@ -46,6 +48,7 @@ class Task(Choice, abc.ABC, Generic[Example]):
     default_sequence_length: ClassVar[int] = 128
     learns: ClassVar[bool] = True
     goes_on_with_head: ClassVar[bool] = False
+    needs_stored_head: ClassVar[bool] = False
     head_is_remade: ClassVar[bool] = False
 
     @property
@@ -54,7 +57,13 @@ class Task(Choice, abc.ABC, Generic[Example]):
         return ()
 
     def for_tokenizer(self, tokenizer: Tokenizer) -> Self:
-        """This task with what it needs of the model's tokenizer to give answers (its words)."""
+        """This task with what it needs of the model's tokenizer to give answers (its words).
+
+        Called eagerly, before `features`, `head` and `decode`.
+
+        Raises:
+          ValueError: words of the task that the vocabulary cannot write.
+        """
         del tokenizer
         return self
 

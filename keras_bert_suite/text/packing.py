@@ -46,7 +46,7 @@ def pack(
             f"Got: {max_length}"
         )
     if max_length is not None:
-        ids_a, ids_b = _truncate(ids_a, ids_b, budget=max_length - special)
+        ids_a, ids_b = truncate(ids_a, ids_b, budget=max_length - special)
     batch_size = ids_a.nrows(out_type=tf.int32)
     cls = tf.fill([batch_size, 1], cls_id)
     sep = tf.fill([batch_size, 1], sep_id)
@@ -111,9 +111,10 @@ def longest_first(
     )
 
 
-def _truncate(
+def truncate(
     ids_a: tf.RaggedTensor, ids_b: tf.RaggedTensor | None, *, budget: int
 ) -> tuple[tf.RaggedTensor, tf.RaggedTensor | None]:
+    """One text or two, int32 [batch, (pieces)], cut to `budget` pieces; see `longest_first`."""
     if ids_b is None:
         return ids_a[:, :budget], None
     keep_a, keep_b = longest_first(ids_a.row_lengths(), ids_b.row_lengths(), budget=budget)

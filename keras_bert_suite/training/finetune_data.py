@@ -35,7 +35,8 @@ class FinetuneData:
     def __init__(self, settings: FinetuneSettings, *, say: Callable[[str], None]):
         self.tokenizer = load_tokenizer(settings.init_from)
         self.bad_rows = BadRows(skip=settings.skip_bad_rows)
-        self.task, examples = settings.task.fit(settings.train_file, bad_rows=self.bad_rows)
+        task, examples = settings.task.fit(settings.train_file, bad_rows=self.bad_rows)
+        self.task = task.for_tokenizer(self.tokenizer)
         self.num_train = len(examples)
         dev = {
             path: self.task.read(path, bad_rows=self.bad_rows)

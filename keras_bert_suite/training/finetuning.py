@@ -21,6 +21,7 @@ from keras_bert_suite.checkpoints.model_directory import (
     save_model,
     write_json,
 )
+from keras_bert_suite.checkpoints.task_model import answering
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.data.bucketing import BucketedSource
 from keras_bert_suite.files import atomic_write
@@ -157,6 +158,9 @@ def _compiled_model(
     head = task.head(config, dtype=policy)
     if settings.from_scratch:
         model = BertModel(Encoder(config, dtype=policy), [head], dtype=policy)
+    elif task.needs_stored_head:
+        model = load_model(settings.init_from, dtype=policy)
+        model = answering(model, task, where=settings.init_from, dtype=policy)
     elif task.goes_on_with_head:
         model = load_model(settings.init_from, heads=[head], dtype=policy)
     else:
@@ -217,7 +221,10 @@ def _write(
     """Writes the model directory and what stands beside it; gives the dev file's numbers."""
     output_dir, metrics, task = Path(settings.output_dir), None, data.task
     if best:
-        model = load_model(best.directory, dtype=policy_name(settings.precision))
+        policy = policy_name(settings.precision)
+        model = load_model(best.directory, dtype=policy)
+        if task.head_is_remade:
+            model = answering(model, task, where=best.directory, dtype=policy)
         predictor = _predictor(settings, model, data)
         predictions = predictor.predict(data.dev_examples, features=best.features)
         task, predictions = task.calibrated(predictions, data.dev_examples)

@@ -1,12 +1,10 @@
 """Each task from a toy file to a lower loss, through its interface alone; saved, read, exported."""
 
-import json
-
 import keras
 import numpy as np
 import pytest
 import toy_classification as toy
-import toy_labeling
+import toy_tasks
 
 from keras_bert_suite.checkpoints.model_directory import load_model, save_model
 from keras_bert_suite.data.bucketing import BucketedSource
@@ -16,39 +14,26 @@ from keras_bert_suite.tasks.bad_rows import BadRows
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.training.prediction import Predictor, evaluate_file
 
-TASKS = ["classification", "labeling", "multilabel", "multiple_choice", "regression"]
+_QUICK = ("classification", "cloze", "labeling", "multiple_choice")
+_TASKS = [pytest.param(n, marks=() if n in _QUICK else pytest.mark.slow) for n in toy_tasks.FILES]
 
 
-def write(task, folder):
-    """A training file of the task; returns its path."""
-    if task == "labeling":
-        return toy_labeling.write_columns(folder / "train.conll", toy_labeling.sentences(48))
-    kinds = sorted(toy.WORDS)
-    rows = []
-    for text, label in toy.texts(48):
-        row = {"text": text, "label": label}
-        if task == "regression":
-            row["label"] = float(kinds.index(label))
-        elif task == "multilabel":
-            row["labels"] = [label, "living"] if label == "animal" else [label]
-        elif task == "multiple_choice":
-            choices = [toy.WORDS[kind][0] for kind in kinds]
-            row |= {"choices": choices, "label": kinds.index(label)}
-        rows.append(json.dumps(row))
-    (folder / "train.jsonl").write_text("\n".join(rows))
-    return folder / "train.jsonl"
+def test_every_task_that_learns_is_here():
+    learning = {name for name, task in Task.alternatives().items() if task.learns}
+    assert {name for name in learning if "test" not in name} == set(toy_tasks.FILES)
 
 
 def fitted(name, folder):
-    path = write(name, folder)
-    task, examples = Task.named(name)().fit(path, bad_rows=BadRows())
+    path = toy_tasks.write(name, folder / "train", count=96)
+    task, examples = toy_tasks.make(name).fit(path, bad_rows=BadRows())
+    task = task.for_tokenizer(toy.tokenizer())
     config = toy.encoder_config()
     keras.utils.set_random_seed(3)
     model = BertModel(Encoder(config), [task.head(config)])
     return path, task, examples, model
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", _TASKS)
 def test_an_epoch_lowers_the_loss_and_the_directory_answers_alike(name, tmp_path):
     path, task, examples, model = fitted(name, tmp_path)
     features = task.features(examples, toy.tokenizer(), max_length=24)
@@ -72,7 +57,7 @@ def test_an_epoch_lowers_the_loss_and_the_directory_answers_alike(name, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", _TASKS)
 def test_the_exported_graph_gives_the_keras_model_s_answers(name, tmp_path):
     """export_model compares them itself, in a process of its own, and refuses to publish else."""
     from keras_bert_suite.serving.saved_model import export_model

@@ -135,5 +135,5 @@ def test_a_model_without_the_head(tmp_path):
         ValueError, match="no head 'mlm', which the task 'fill_mask' needs. It has: none"
     ):
         Predictor.load(path, task="fill_mask")
-    with pytest.raises(ValueError, match="give --task=fill_mask, embedding or token_vectors"):
+    with pytest.raises(ValueError, match="give --task=fill_mask, cloze, embedding or"):
         Predictor.load(path)

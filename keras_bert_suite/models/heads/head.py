@@ -25,6 +25,8 @@ class Head(keras.layers.Layer):
     # Constructor arguments, JSON values, that a model directory keeps under our own key because
     # Hugging Face has no key for them.
     own_options: tuple[str, ...] = ()
+    # Constructor arguments that no weight depends on and that the directory's task tells.
+    task_options: tuple[str, ...] = ()
 
     def call(self, encoded, batch, training=None):
         """Returns a dict of named float32 logits.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_bert_suite.layers.activations import get_activation
 from keras_bert_suite.losses import masked_lm_loss
 from keras_bert_suite.metrics import sparse_accuracy
-from keras_bert_suite.models.heads.head import Head
+from keras_bert_suite.models.heads.head import Head, example_weights
 
 # transformers computes the exact GELU in these families' heads whatever the encoder's activation
 # (`RobertaLMHead`, `ElectraGeneratorPredictions`).
@@ -24,6 +24,9 @@ class MaskedLMHead(Head):
     Args:
       vocab_size, hidden_size, activation, layer_norm_epsilon, initializer_range: the encoder's.
       embedding_size: width of the embedding table and of what precedes it; None takes hidden_size.
+
+    The targets are `prediction_ids`, int32 [batch, predictions], and `prediction_weights`, float32
+    alike, 0 in the padding; optionally `example_weights`, float32 [batch].
 
     Source: Devlin et al. 2018, arXiv:1810.04805, section 3.1; google-research/bert
       run_pretraining.py `get_masked_lm_output`.
@@ -84,6 +87,10 @@ class MaskedLMHead(Head):
         self.layer_norm.build((None, self.embedding_size or self.hidden_size))
         self.bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias")
 
+    def word_vectors(self, hidden):
+        """Returns [..., embedding size]: what is compared with each word of the table."""
+        return self.layer_norm(self._activate(self.transform(hidden)))
+
     def call(self, encoded, batch, training=None):
         """Returns {"mlm_logits": float32 [batch, predictions, vocab]}.
 
@@ -93,7 +100,7 @@ class MaskedLMHead(Head):
         hidden_BPH = encoded["sequence_output"]
         if "prediction_positions" in batch:
             hidden_BPH = tf.gather(hidden_BPH, batch["prediction_positions"], batch_dims=1)
-        words_BPE = self.layer_norm(self._activate(self.transform(hidden_BPH)))
+        words_BPE = self.word_vectors(hidden_BPH)
         table_VE = tf.cast(encoded["token_embedding_table"], self.compute_dtype)
         flat_NE = tf.reshape(words_BPE, [-1, self.embedding_size or self.hidden_size])
         logits_NV = tf.cast(tf.matmul(flat_NE, table_VE, transpose_b=True), tf.float32)
@@ -105,7 +112,7 @@ class MaskedLMHead(Head):
     def loss_weights(self, batch):
         if "prediction_ids" not in batch:
             return {}
-        return {"mlm": tf.reduce_sum(tf.cast(batch["prediction_weights"], tf.float32))}
+        return {"mlm": tf.reduce_sum(self._weights(batch))}
 
     def loss_terms(self, outputs, batch):
         if "prediction_ids" not in batch:
@@ -114,7 +121,7 @@ class MaskedLMHead(Head):
             "mlm": masked_lm_loss(
                 outputs["mlm_logits"],
                 prediction_ids=batch["prediction_ids"],
-                prediction_weights=batch["prediction_weights"],
+                prediction_weights=self._weights(batch),
             )
         }
 
@@ -123,9 +130,14 @@ class MaskedLMHead(Head):
             return {}
         return {
             "mlm_accuracy": sparse_accuracy(
-                outputs["mlm_logits"], batch["prediction_ids"], weights=batch["prediction_weights"]
+                outputs["mlm_logits"], batch["prediction_ids"], weights=self._weights(batch)
             )
         }
+
+    def _weights(self, batch):
+        """float32 [batch, predictions]: how much each prediction counts."""
+        weights = tf.cast(batch["prediction_weights"], tf.float32)
+        return weights * example_weights(batch, batch["prediction_ids"])
 
     def get_config(self):
         return {

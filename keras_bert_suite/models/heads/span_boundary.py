@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_bert_suite.layers.activations import get_activation
 from keras_bert_suite.losses import masked_lm_loss
 from keras_bert_suite.metrics import sparse_accuracy
-from keras_bert_suite.models.heads.head import Head
+from keras_bert_suite.models.heads.head import Head, example_weights
 
 _DISTANCE_SIZE = 200
 # Tokens into a span of ten words that a table of 128 places does not reach are none in practice;
@@ -142,7 +142,8 @@ class SpanBoundaryHead(Head):
     def _weights(self, batch):
         """float32 [batch, predictions]: which predictions count."""
         reached = batch["span_distances"] <= self.max_distance
-        return tf.cast(batch["span_weights"], tf.float32) * tf.cast(reached, tf.float32)
+        weights = tf.cast(batch["span_weights"], tf.float32) * tf.cast(reached, tf.float32)
+        return weights * example_weights(batch, batch["prediction_ids"])
 
     def loss_weights(self, batch):
         if "span_weights" not in batch:

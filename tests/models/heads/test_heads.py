@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.heads.classification import ClassificationHead
+from keras_bert_suite.models.heads.cloze import ClozeHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
@@ -29,6 +30,7 @@ def encoded():
 def _heads():
     return [
         MaskedLMHead.for_encoder(_CONFIG),
+        ClozeHead.for_encoder(_CONFIG, word_ids=[[[1]], [[2], [3]], [[5]]], mask_id=6),
         NextSentenceHead.for_encoder(_CONFIG),
         ClassificationHead.for_encoder(_CONFIG, labels=["no", "yes", "maybe"]),
         ClassificationHead(labels=["no", "yes", "maybe"], hidden_size=4, hidden_activation="tanh"),
@@ -41,6 +43,7 @@ def _heads():
 
 
 _TARGETS = {
+    "token_ids": tf.constant([[4, 6, 5], [6, 4, 0]]),
     "prediction_positions": tf.constant([[0, 2], [1, 0]]),
     "prediction_ids": tf.constant([[3, 4], [5, 0]]),
     "prediction_weights": tf.constant([[1.0, 1.0], [1.0, 0.0]]),
@@ -60,7 +63,7 @@ _TARGETS = {
 }
 
 
-@pytest.mark.parametrize("head", _heads(), ids=lambda head: head.kind)
+@pytest.mark.parametrize("head", _heads(), ids=lambda head: head.name)
 def test_every_head_keeps_the_contract(head, encoded):
     twin = type(head).from_config(head.get_config())
     assert twin.get_config() == head.get_config()
@@ -122,6 +125,26 @@ def test_only_rows_with_weight_count(encoded):
     np.testing.assert_allclose([total, weight], [-np.log(0.5) - np.log(0.9), 2.0], rtol=1e-6)
 
 
+def test_predictions_count_as_much_as_their_row(encoded):
+    """Row weights 3 and 0.5, three predictions: of probability 1/2 and 1/4, and 1/8."""
+    weights = {"example_weights": tf.constant([3.0, 0.5])}
+    chances = tf.constant([[0.5, 0.25], [0.125, 0.5]])  # the last is padding
+    ids = _TARGETS["prediction_ids"]
+    # The row's logits: ln p of the right word, and ln (1 - p) of word 6, no other.
+    rest = tf.one_hot(tf.fill([2, 2], 6), 7) * tf.math.log(1 - chances)[..., None]
+    logits = tf.one_hot(ids, 7) * tf.math.log(chances)[..., None] + rest
+    logits += 1e4 * (tf.one_hot(ids, 7) + tf.one_hot(tf.fill([2, 2], 6), 7) - 1)
+    expected = 3 * np.log(2) + 3 * np.log(4) + 0.5 * np.log(8)
+    mlm, sbo = MaskedLMHead.for_encoder(_CONFIG), SpanBoundaryHead.for_encoder(_CONFIG)
+    for head, name in [(mlm, "mlm"), (sbo, "sbo")]:
+        outputs, batch = {f"{name}_logits": logits}, {**_TARGETS, **weights}
+        total, weight = head.loss_terms(outputs, batch)[name]
+        np.testing.assert_allclose([total, weight], [expected, 6.5], rtol=1e-5)
+        assert float(head.loss_weights(batch)[name]) == 6.5
+        hits, weight = head.metric_terms(outputs, batch)[f"{name}_accuracy"]
+        np.testing.assert_allclose([hits, weight], [3.0, 6.5])  # of 1/2 and 1/2 the first id wins
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [(["one"], "at least two classes"), (["a", "b", "a"], r"Received twice: \['a'\]")],
@@ -138,9 +161,9 @@ def test_which_heads_read_the_pooled_output(encoded):
     for head in _heads():
         if head.uses_pooler:
             with pytest.raises(KeyError, match="pooled_output"):
-                head(without, {})
+                head(without, {"token_ids": _TARGETS["token_ids"]})
         else:
-            head(without, {})
+            head(without, {"token_ids": _TARGETS["token_ids"]})
 
 
 def test_a_hidden_layer_takes_the_place_of_the_pooler(encoded):
