@@ -1,4 +1,4 @@
-"""A client of any server with TF Serving's contract, over gRPC or REST.
+"""A client of any server with TF Serving's contract, over gRPC or REST, with and without asyncio.
 
 The REST path needs neither TensorFlow nor grpcio; the gRPC path imports TF Serving's stubs, and
 with them all of TensorFlow (2-3 s), when the first client is made.
@@ -6,48 +6,31 @@ with them all of TensorFlow (2-3 s), when the first client is made.
 
 from __future__ import annotations
 
-import http.client
-import json
-import socket
+import asyncio
+import functools
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
-from urllib.parse import quote
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-Columns = dict[str, list]
+from keras_bert_suite.serving.transports import (
+    UNAVAILABLE,
+    Columns,
+    Grpc,
+    RequestError,
+    Rest,
+    Transport,
+)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-_UNAVAILABLE, _DEADLINE_EXCEEDED = "UNAVAILABLE", "DEADLINE_EXCEEDED"
-_CODES = {
-    400: "INVALID_ARGUMENT",
-    404: "NOT_FOUND",
-    429: "RESOURCE_EXHAUSTED",
-    501: "UNIMPLEMENTED",
-    503: _UNAVAILABLE,
-    504: _DEADLINE_EXCEEDED,
-}
+__all__ = ["AsyncClient", "Client", "Columns", "RequestError"]
 
-
-class RequestError(ValueError):
-    """The server gave no answer.
-
-    Attributes:
-      code: the name of the gRPC status, "NOT_FOUND".
-    """
-
-    def __init__(self, code: str, message: str):
-        super().__init__(message)
-        self.code = code
-
-
-class _Transport(Protocol):
-    def predict(self, inputs: Mapping[str, list], signature: str, timeout: float) -> Columns: ...
-
-    def close(self) -> None: ...
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
+_ROWS = 128
 
 
 class Client:
-    """Asks one model of one server; safe to use from several threads over gRPC.
+    """Asks one model of one server; safe to use from several threads.
 
     Args:
       server: HOST:PORT of gRPC, or of REST when `rest`.
@@ -79,8 +62,8 @@ class Client:
         if timeout <= 0:
             raise ValueError(f"timeout must be positive seconds. Received: {timeout}")
         self._timeout = timeout
-        transport = _Rest if rest else _Grpc
-        self._transport: _Transport = transport(server, model_name, version, label)
+        transport = Rest if rest else Grpc
+        self._transport: Transport = transport(server, model_name, version, label)
 
     def __enter__(self) -> Client:
         return self
@@ -111,7 +94,7 @@ class Client:
         inputs: Mapping[str, list],
         *,
         signature: str = "serving_default",
-        batch_size: int = 128,
+        batch_size: int = _ROWS,
     ) -> list[dict[str, Any]]:
         """One object a row: {"label": "yes", "scores": [0.1, 0.9], ...}; raises as `predict`.
 
@@ -120,160 +103,86 @@ class Client:
           batch_size: rows of a request; more are sent in parts, each with a timeout of its own.
         """
         answers = []
-        for start in range(0, max([1, *map(len, inputs.values())]), batch_size):
-            part = {alias: rows[start : start + batch_size] for alias, rows in inputs.items()}
-            columns = self.predict(part, signature=signature)
-            rows = zip(*columns.values(), strict=True)
-            answers += [dict(zip(columns, row, strict=True)) for row in rows]
+        for part in _parts(inputs, batch_size):
+            answers += _rows(self.predict(part, signature=signature))
         return answers
 
 
+class AsyncClient:
+    """The same for asyncio: `async with AsyncClient(...) as client: await client.answers(...)`.
+
+    It works on threads of its own. A call that is cancelled is no longer waited for; what was sent
+    goes on until its timeout.
+
+    Args:
+      server: as `Client`.
+      max_concurrency: requests on their way at once; more wait for their turn.
+      options: the other arguments of `Client`.
+
+    Raises:
+      ValueError: as `Client`; max_concurrency below 1.
+    """
+
+    def __init__(self, server: str, *, max_concurrency: int = 8, **options: Any):
+        if max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be at least 1. Received: {max_concurrency}")
+        self._client = Client(server, **options)
+        self._threads = ThreadPoolExecutor(max_concurrency, thread_name_prefix="client")
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Waits for what is on its way."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._client.close()
+
+    async def predict(
+        self, inputs: Mapping[str, list], *, signature: str = "serving_default"
+    ) -> Columns:
+        """See `Client.predict`."""
+        call = functools.partial(self._client.predict, inputs, signature=signature)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    async def answers(
+        self,
+        inputs: Mapping[str, list],
+        *,
+        signature: str = "serving_default",
+        batch_size: int = _ROWS,
+    ) -> list[dict[str, Any]]:
+        """See `Client.answers`; the parts are sent at once, as far as max_concurrency allows."""
+        parts = _parts(inputs, batch_size)
+        columns = await asyncio.gather(*(self.predict(part, signature=signature) for part in parts))
+        return [row for each in columns for row in _rows(each)]
+
+
+def _parts(inputs: Mapping[str, list], batch_size: int) -> Iterator[dict[str, list]]:
+    """The inputs in parts of at most so many rows; one empty part for no rows."""
+    for start in range(0, max([1, *map(len, inputs.values())]), batch_size):
+        yield {alias: rows[start : start + batch_size] for alias, rows in inputs.items()}
+
+
+def _rows(columns: Columns) -> list[dict[str, Any]]:
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
 def _with_retries(call: Callable[[float], Columns], *, deadline: float) -> Columns:
-    """Calls again, after pauses that double, while the server is unavailable and time is left."""
-    pause = _FIRST_PAUSE
+    """Calls again, after pauses that double, while the server is unavailable and time is left.
+
+    A pause is drawn from its upper half, so that clients that failed together come back apart.
+    """
+    longest = _FIRST_PAUSE
     while True:
+        pause = random.uniform(longest / 2, longest)
         try:
             return call(max(0.001, deadline - time.monotonic()))
         except RequestError as error:
-            if error.code != _UNAVAILABLE or time.monotonic() + pause >= deadline:
+            if error.code != UNAVAILABLE or time.monotonic() + pause >= deadline:
                 raise
         time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
-
-
-class _Rest:
-    """TF Serving's REST API in columns, over one kept connection a call."""
-
-    def __init__(self, server: str, model_name: str, version: int | None, label: str | None):
-        self._server = server
-        self._path = f"/v1/models/{quote(model_name, safe='')}"
-        if version is not None:
-            self._path += f"/versions/{version}"
-        if label is not None:
-            self._path += f"/labels/{quote(label, safe='')}"
-
-    def predict(self, inputs: Mapping[str, list], signature: str, timeout: float) -> Columns:
-        body = json.dumps({"signature_name": signature, "inputs": inputs})
-        status, text = self._post(body.encode(), timeout)
-        try:
-            answer = json.loads(text)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or (status == 200) != ("outputs" in answer):
-            code = _CODES.get(status, "UNKNOWN")
-            raise RequestError(
-                code,
-                f"{self._server} answered with HTTP status {status} and no JSON of TF Serving's "
-                "REST API; is it the REST port?",
-            )
-        if status != 200:
-            code = _CODES.get(status, "UNKNOWN")
-            raise RequestError(code, f"{self._server}: {code}: {answer.get('error')}")
-        outputs = answer["outputs"]
-        # A single output comes without its name.
-        return outputs if isinstance(outputs, dict) else {"output": outputs}
-
-    def close(self) -> None:
-        pass
-
-    def _post(self, body: bytes, timeout: float) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._server, timeout=timeout)
-        try:
-            connection.request(
-                "POST", f"{self._path}:predict", body, {"Content-Type": "application/json"}
-            )
-            response = connection.getresponse()
-            return response.status, response.read()
-        except TimeoutError as error:
-            raise RequestError(
-                _DEADLINE_EXCEEDED, f"{self._server}: no answer within the timeout"
-            ) from error
-        except http.client.HTTPException as error:
-            raise RequestError(
-                "UNKNOWN", f"{self._server} does not speak HTTP; is it the REST port? ({error!r})"
-            ) from error
-        except (ConnectionError, socket.gaierror, OSError) as error:
-            raise RequestError(
-                _UNAVAILABLE, f"Cannot reach {self._server}: {error.strerror or error}"
-            ) from error
-        finally:
-            connection.close()
-
-
-class _Grpc:
-    """PredictionService over one channel."""
-
-    def __init__(self, server: str, model_name: str, version: int | None, label: str | None):
-        import grpc
-        from tensorflow_serving.apis import prediction_service_pb2_grpc
-
-        self._server, self._spec = server, (model_name, version, label)
-        self._channel = grpc.insecure_channel(
-            server, options=[("grpc.max_receive_message_length", -1)]
-        )
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-
-    def predict(self, inputs: Mapping[str, list], signature: str, timeout: float) -> Columns:
-        import grpc
-
-        request = self._request(inputs, signature)
-        try:
-            response = self._stub.Predict(request, timeout=timeout)
-        except grpc.RpcError as error:
-            code = error.code().name
-            if code == _UNAVAILABLE:
-                message = f"Cannot reach {self._server}: {error.details()}"
-            else:
-                message = f"{self._server}: {code}: {error.details()}"
-            raise RequestError(code, message) from error
-        return {alias: _to_lists(proto) for alias, proto in sorted(response.outputs.items())}
-
-    def close(self) -> None:
-        self._channel.close()
-
-    def _request(self, inputs: Mapping[str, list], signature: str):
-        import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2
-
-        request = predict_pb2.PredictRequest()
-        name, version, label = self._spec
-        request.model_spec.name, request.model_spec.signature_name = name, signature
-        if version is not None:
-            request.model_spec.version.value = version
-        if label is not None:
-            request.model_spec.version_label = label
-        for alias, values in inputs.items():
-            try:
-                proto = tf.make_tensor_proto(values, dtype=None if _has_leaf(values) else tf.string)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"Input {alias} must be a list of values of one type, nested lists of one "
-                    f"length. {error}"
-                ) from error
-            request.inputs[alias].CopyFrom(proto)
-        return request
-
-
-def _has_leaf(values: Any) -> bool:
-    while isinstance(values, Sequence) and not isinstance(values, str | bytes):
-        if not values:
-            return False
-        values = values[0]
-    return True
-
-
-def _to_lists(proto) -> list:
-    """Nested lists of a TensorProto, float32 as the shortest decimals that stand for them."""
-    import numpy as np
-    import tensorflow as tf
-
-    array = tf.make_ndarray(proto)
-    if array.dtype == object:
-        leaves = [item.decode("utf-8", "replace") for item in array.ravel()]
-    elif array.dtype == np.float32:
-        leaves = [float(str(item)) for item in array.ravel()]
-    else:
-        return array.tolist()
-    cells = np.empty(len(leaves), object)
-    cells[:] = leaves
-    return cells.reshape(array.shape).tolist()
+        longest = min(2 * longest, _LONGEST_PAUSE)

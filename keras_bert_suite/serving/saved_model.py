@@ -20,6 +20,7 @@ from keras_bert_suite.checkpoints.task_model import load_task_model
 from keras_bert_suite.files import atomic_directory
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.serving import artifact_check, warmup
+from keras_bert_suite.serving.canonical import make_canonical
 from keras_bert_suite.serving.signatures import (
     CLASSIFY_METHOD,
     TOKEN_INPUTS,
@@ -198,6 +199,7 @@ def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=functions, options=options)
     _set_methods(folder, {name: signature.method for name, signature in signatures.items()})
+    make_canonical(folder)
     return signatures
 
 
@@ -255,7 +257,7 @@ def _example(names: list[str], text: str) -> bytes:
         for name in names
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _expected(

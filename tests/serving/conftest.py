@@ -81,11 +81,14 @@ class ServerProcess:
 
 @pytest.fixture(scope="session")
 def start_server(repository):
-    """start_server(*flags) -> ServerProcess that is ready; all are killed at the end."""
+    """start_server(*flags) -> ServerProcess that is ready; all are killed at the end.
+
+    `ports`, two addresses of a server that is gone, is for its successor.
+    """
     started = []
 
-    def start(*flags: str) -> ServerProcess:
-        ports = free_ports(2)
+    def start(*flags: str, ports: tuple[str, str] | None = None) -> ServerProcess:
+        ports = [int(each.split(":")[1]) for each in ports] if ports else free_ports(2)
         command = [sys.executable, "bin/serve.py", f"--port={ports[0]}", *flags]
         process = subprocess.Popen(
             [*command, f"--rest_api_port={ports[1]}"],

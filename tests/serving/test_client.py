@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from keras_bert_suite.serving.client import Client, RequestError
+from keras_bert_suite.serving import client as client_module
+from keras_bert_suite.serving.client import AsyncClient, Client, RequestError
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -18,7 +21,12 @@ def connect(request, server):
     """connect(**options) -> Client of the contract models."""
     rest = request.param == "rest"
     address = server.rest if rest else server.grpc
-    return lambda **options: Client(address, rest=rest, **options)
+
+    def make(**options):
+        return Client(address, rest=rest, **options)
+
+    make.address, make.rest = address, rest
+    return make
 
 
 @pytest.fixture
@@ -147,3 +155,96 @@ assert not {{"tensorflow", "grpc", "numpy"}} & set(sys.modules)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_asyncio_many_rows_at_once(connect, server):
+    async def ask(**options):
+        client = AsyncClient(connect.address, rest=connect.rest, **options)
+        async with client:
+            lengths = client.answers({"text": ["a" * n for n in range(300)]}, batch_size=50)
+            columns = client.predict({"text": ["\u00e9"]})
+            return await asyncio.gather(lengths, columns)
+
+    answers, columns = asyncio.run(ask(model_name="echo", max_concurrency=3))
+    assert [answer["length"] for answer in answers] == list(range(300))
+    assert columns["length"] == [2]
+
+
+def test_asyncio_requests_go_together_and_no_more_than_are_allowed(slow_server):
+    address, most_at_once = slow_server
+
+    async def ask():
+        async with AsyncClient(address, rest=True, max_concurrency=4) as client:
+            return await client.answers({"text": [str(n) for n in range(12)]}, batch_size=1)
+
+    assert asyncio.run(ask()) == [{"label": "yes"}] * 12
+    assert most_at_once() == 4
+
+
+def test_asyncio_errors(unused_address):
+    async def ask():
+        async with AsyncClient(unused_address, rest=True, timeout=0.5) as client:
+            await client.predict({"text": ["a"]})
+
+    with pytest.raises(RequestError, match="Cannot reach"):
+        asyncio.run(ask())
+    with pytest.raises(ValueError, match="max_concurrency must be at least 1. Received: 0"):
+        AsyncClient("localhost:1", rest=True, max_concurrency=0)
+
+
+@pytest.fixture
+def slow_server():
+    """(HOST:PORT, how many requests were in work at most); an answer takes 0.1 s."""
+    counts, lock = {"now": 0, "most": 0}, threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):  # noqa: N802
+            self.rfile.read(int(self.headers["Content-Length"]))
+            with lock:
+                counts["now"] += 1
+                counts["most"] = max(counts["most"], counts["now"])
+            time.sleep(0.1)
+            with lock:
+                counts["now"] -= 1
+            body = b'{"outputs": {"label": ["yes"]}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", lambda: counts["most"]
+        server.shutdown()
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_pauses_between_tries_double(failures, monkeypatch):
+    tries, pauses = [], []
+
+    def call(seconds):
+        tries.append(seconds)
+        if len(tries) <= failures:
+            raise RequestError("UNAVAILABLE", "not yet")
+        return {}
+
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    assert client_module._with_retries(call, deadline=time.monotonic() + 60) == {}
+    assert len(tries) == failures + 1
+    for turn, pause in enumerate(pauses):
+        assert 0.05 * 2**turn <= pause <= 0.1 * 2**turn
+
+
+def test_only_an_unavailable_server_is_asked_again():
+    tries = []
+
+    def call(seconds):
+        tries.append(seconds)
+        raise RequestError("INVALID_ARGUMENT", "never")
+
+    with pytest.raises(RequestError, match="never"):
+        client_module._with_retries(call, deadline=time.monotonic() + 60)
+    assert len(tries) == 1

@@ -72,11 +72,15 @@ def exported(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Export compares these itself, in a process with Python; here they are kept.
         patch.setattr(artifact_check, "check", lambda path, **kept: seen.update(kept) or 0.0)
-        result = saved_model.export_model(
-            write_model(name, folder),
-            folder / "base",
-            task=None if name in (*FITTED, "no task") else name,
+        model_dir = write_model(name, folder)
+        task = None if name in (*FITTED, "no task") else name
+        result, again = (
+            saved_model.export_model(model_dir, folder / "base", task=task) for _ in range(2)
         )
+    for file in again.path.rglob("*"):
+        if file.is_file():
+            same = result.path / file.relative_to(again.path)
+            assert file.read_bytes() == same.read_bytes(), file
     moved = shutil.move(result.path, folder / "moved")
     shutil.rmtree(folder / "model")
     shutil.rmtree(folder / "base")

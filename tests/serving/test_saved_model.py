@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -200,6 +203,31 @@ def test_each_weight_is_stored_once_and_the_graph_holds_one_core(exported, model
     ops = {node.op for function in functions for node in function.node_def}
     assert not ops & {"PyFunc", "EagerPyFunc", "XlaLaunch", "PyFuncStateless"}
     assert not any("_XlaMustCompile" in f.attr and f.attr["_XlaMustCompile"].b for f in functions)
+
+
+def hashes(path):
+    return {
+        str(file.relative_to(path)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in path.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_the_same_model_gives_the_same_bytes(exported, models, tmp_path, monkeypatch):
+    """TensorFlow's counters have gone on since the first export, and it draws a UUID each time."""
+    monkeypatch.setattr(artifact_check, "check", lambda *args, **kwargs: 0.0)
+    again = saved_model.export_model(models["single"], tmp_path)
+    assert hashes(again.path) == hashes(exported["single"])
+    assert {"saved_model.pb", "fingerprint.pb", "serving.json", warmup.FILE} < set(
+        hashes(again.path)
+    )
+
+
+@pytest.mark.slow
+def test_another_process_gives_the_same_bytes(exported, models, tmp_path, repository):
+    flags = [f"--model_dir={models['pretrained']}", f"--export_dir={tmp_path}"]
+    subprocess.run([sys.executable, "bin/export_model.py", *flags], cwd=repository, check=True)
+    assert hashes(tmp_path / "1") == hashes(exported["pretrained"])
 
 
 def test_method_names_and_the_description(exported):

@@ -158,9 +158,8 @@ class Model:
         with self._lock:
             entry = self._versions[version]
             servable, entry.servable = entry.servable, None
+            # It stays in the status, as in TF Serving; without a fingerprint it can come again.
             entry.state, entry.fingerprint = _State.Value("END"), None
-            if not servable:
-                del self._versions[version]
         if servable:
             servable.retire()
             _log.info("Unloaded model %s version %d", self.settings.name, version)

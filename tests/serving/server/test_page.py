@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -137,6 +140,26 @@ def test_an_error_is_shown_as_text_and_nothing_fails_in_the_browser(browser, ser
     assert "<b>refused</b>" in answer.find_element("css selector", ".error").text
     errors = [entry for entry in browser.get_log("browser") if "400" not in entry["message"]]
     assert [entry["message"] for entry in errors if "favicon" not in entry["message"]] == []
+
+
+@pytest.mark.slow
+def test_the_picture_of_an_answer(browser, served, repository, tmp_path):
+    del browser  # skips where there is none
+    script = repository / "tests" / "serving" / "page_screenshot.py"
+    flags = [f"--url=http://{served.rest}/", f"--output={tmp_path / 'page.png'}"]
+
+    def picture(*more):
+        command = [sys.executable, script, *flags, *more]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    result = picture("--model=names", "--text=. Ada Lovelace met Babbage")
+    assert result.returncode == 0, result.stderr
+    picture_bytes = (tmp_path / "page.png").read_bytes()
+    assert picture_bytes.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", picture_bytes[16:24])
+    assert width == 2 * 800 and height > 2 * 300
+    result = picture("--model=refusing", "--text=a")
+    assert result.returncode == 1 and "The server refused: " in result.stderr
 
 
 def test_the_page_tells_what_the_models_take(served):
