@@ -20,6 +20,12 @@ from keras_bert_suite import cli
 from keras_bert_suite.tasks.task import Task
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Model directory to read.")
+_MODEL_DIRS = flags.DEFINE_list(
+    "model_dirs",
+    None,
+    "Instead: several tuned parts of one base as NAME=DIRECTORY, in one SavedModel with the base "
+    "once; their signatures begin with NAME.",
+)
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Base path; the version is written below it.")
 _CHECK = flags.DEFINE_string(
     "check", None, "Instead: a SavedModel, or a base path of several, to check against TF Serving."
@@ -52,12 +58,13 @@ def main(argv: list[str]) -> None:
     if _CHECK.value is not None:
         _check(_CHECK.value)
         return
-    if _MODEL_DIR.value is None or _EXPORT_DIR.value is None:
-        raise ValueError("Give --model_dir and --export_dir, or --check alone.")
+    if (_MODEL_DIR.value is None) == (_MODEL_DIRS.value is None) or _EXPORT_DIR.value is None:
+        raise ValueError("Give --model_dir or --model_dirs with --export_dir, or --check alone.")
+    from keras_bert_suite.serving.export_sources import named_directories
     from keras_bert_suite.serving.saved_model import export_model
 
     result = export_model(
-        _MODEL_DIR.value,
+        _MODEL_DIR.value or named_directories(_MODEL_DIRS.value),
         _EXPORT_DIR.value,
         version=_VERSION.value,
         precision=_PRECISION.value,

@@ -23,6 +23,7 @@ def load_task_model(
     options: Mapping[str, Any] | None = None,
     dtype: str | None = None,
     base_dir: str | os.PathLike | None = None,
+    model: BertModel | None = None,
 ) -> tuple[BertModel, Task, dict[str, Any]]:
     """The model, the task it answers, and what config.json keeps under "keras_bert_suite".
 
@@ -34,6 +35,7 @@ def load_task_model(
       options: of the task, told anew; None values are left out.
       dtype: Keras dtype policy.
       base_dir: of a tuned part, see `load_model`.
+      model: that of the directory, where it is loaded already.
 
     Raises:
       ValueError: no task, an unknown one, an option that does not apply, or no head for it; what
@@ -49,7 +51,8 @@ def load_task_model(
             f"that answers. Run bin/finetune.py --init_from={model_dir} first, or give "
             "--task=embedding or token_vectors, which need none."
         )
-    model = load_model(model_dir, dtype=dtype, base_dir=base_dir)
+    if model is None:
+        model = load_model(model_dir, dtype=dtype, base_dir=base_dir)
     stored: Task | None = None
     if "task" in own:
         stored = Task.from_config(own["task"])

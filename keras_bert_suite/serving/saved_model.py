@@ -13,14 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 import keras_bert_suite
-from keras_bert_suite.checkpoints import published_tasks
-from keras_bert_suite.checkpoints.adapters import merged_if_possible
-from keras_bert_suite.checkpoints.model_directory import load_model, load_tokenizer, read_config
-from keras_bert_suite.checkpoints.task_model import load_task_model
 from keras_bert_suite.files import atomic_directory
-from keras_bert_suite.models.bert_model import BertModel
-from keras_bert_suite.serving import artifact_check, warmup
+from keras_bert_suite.serving import artifact_check, export_sources, warmup
 from keras_bert_suite.serving.canonical import make_canonical
+from keras_bert_suite.serving.export_sources import ExportSource
 from keras_bert_suite.serving.signatures import (
     CLASSIFY_METHOD,
     TOKEN_INPUTS,
@@ -30,10 +26,9 @@ from keras_bert_suite.serving.signatures import (
     token_specs,
 )
 from keras_bert_suite.serving.versions import DESCRIPTION_FILE, find_versions
-from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
-from keras_bert_suite.text.tokenizer import Tokenizer
 
+_DEFAULT = "serving_default"
 # bfloat16 keeps 8 bits: another order of the same additions shows in the second digit.
 TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2}
 
@@ -63,18 +58,8 @@ class ExportResult:
     difference: float
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Source:
-    """A loaded model directory."""
-
-    model: BertModel
-    tokenizer: Tokenizer
-    task: Task | None
-    max_length: int
-
-
 def export_model(
-    model_dir: str | os.PathLike,
+    model_dir: str | os.PathLike | Mapping[str, str | os.PathLike],
     export_dir: str | os.PathLike,
     *,
     version: int | None = None,
@@ -90,15 +75,17 @@ def export_model(
     Keras model's answers to sample texts.
 
     Args:
-      model_dir: a model directory.
+      model_dir: a model directory; or several tuned parts of one base by name, whose encoder is
+        stored once: "topics" then has the signatures topics, topics/tokens, ..., and the first is
+        serving_default too.
       export_dir: the base path; other versions in it are left alone.
       version: the number; None takes the highest there plus 1.
-      task: another task than that of the fine-tuning, see `load_task_model`.
-      options: of the task, told anew.
+      task: another task than that of the fine-tuning, see `load_task_model`; of one directory.
+      options: of the task, told anew; of one directory.
       precision: "float32", or "bfloat16": weights stored and used in 16 bits, outputs in float32.
       base_dir: of a tuned part, see `load_model`.
       merge: whether a tuned part becomes weights of a plain model where its method can, which
-        computes less.
+        computes less; several stay as they are.
 
     Raises:
       ValueError: what is wrong with the model directory or an argument, or the artifact's answers
@@ -110,21 +97,24 @@ def export_model(
             f"precision must be one of {', '.join(TOLERANCES)}. Received: {precision!r}"
         )
     version = _version(Path(export_dir), version)
-    source = _load(model_dir, precision, task=task, options=options, base_dir=base_dir)
-    if merge:
-        source = dataclasses.replace(source, model=merged_if_possible(source.model))
+    if isinstance(model_dir, Mapping):
+        told = {"task": task, **(options or {})}
+        sources = export_sources.load_several(model_dir, precision, base_dir=base_dir, told=told)
+    else:
+        told = {"task": task, "options": options, "base_dir": base_dir}
+        sources = {"": export_sources.load(model_dir, precision, merge=merge, **told)}
     target = Path(export_dir) / str(version)
     with atomic_directory(target, replace=False) as folder, tensorflow_os_errors(target):
-        signatures = _write_saved_model(source, folder)
-        requests = _sample_requests(source, signatures)
+        signatures = _write_saved_model(sources, folder)
+        requests = _sample_requests(signatures)
         # The first of each signature: what a client will send, in small.
         firsts = {name: inputs for name, inputs in reversed(requests)}
         warmup.write(folder, list(firsts.items()))
-        _write_description(folder, source, precision=precision)
+        _write_description(folder, sources, precision=precision)
         difference = artifact_check.check(
             folder,
             requests=requests,
-            expected=_expected(source, requests),
+            expected=_expected(sources, requests),
             tolerance=TOLERANCES[precision],
         )
     return ExportResult(
@@ -146,61 +136,52 @@ def _version(export_dir: Path, version: int | None) -> int:
     return version
 
 
-def _load(
-    model_dir: str | os.PathLike,
-    precision: str,
-    *,
-    task: str | None,
-    options: Mapping[str, Any] | None,
-    base_dir: str | os.PathLike | None,
-) -> _Source:
-    values = read_config(model_dir, base_dir=base_dir)
-    own = published_tasks.own_values(values)
-    answers: Task | None = None
-    # A pre-trained model serves its vectors, and masked_lm beside them.
-    if task or published_tasks.is_fine_tuned(values):
-        model, answers, _ = load_task_model(
-            model_dir, task=task, options=options, dtype=precision, base_dir=base_dir
-        )
-    else:
-        model = load_model(model_dir, dtype=precision, base_dir=base_dir)
-    max_positions = model.encoder.config.max_positions
-    max_length = own.get("sequence_length", max_positions)
-    if not isinstance(max_length, int) or not 3 < max_length <= max_positions:
-        raise ValueError(
-            f"{model_dir}/config.json: sequence_length must be in 4..{max_positions}, the model's "
-            f"max_positions. Received: {max_length!r}"
-        )
-    tokenizer = load_tokenizer(model_dir, base_dir=base_dir)
-    return _Source(model=model, tokenizer=tokenizer, task=answers, max_length=max_length)
-
-
-def _write_saved_model(source: _Source, folder: Path) -> dict[str, Signature]:
-    model = source.model
+def _write_saved_model(
+    sources: Mapping[str, ExportSource], folder: Path
+) -> dict[str, tuple[ExportSource, Signature]]:
     module = tf.Module()
-    # The variables alone: tracking the Keras model too would store each weight twice.
-    module.weights = [weight.value for weight in model.weights]
-    module.tables = list(source.tokenizer.trackables)
-
-    def core(*inputs):
-        return run_model(model, *inputs, task=source.task)
-
-    module.core = tf.function(core, input_signature=token_specs(source.task), autograph=False)
-    signatures = Signatures(
-        model,
-        tokenizer=source.tokenizer,
-        task=source.task,
-        max_length=source.max_length,
-        core=module.core,
-    ).build()
-    functions = {name: _traced(signature) for name, signature in signatures.items()}
+    # The variables alone: tracking the Keras models too would store each weight twice. Models that
+    # share a base have variables in common.
+    weights = [weight.value for source in sources.values() for weight in source.model.weights]
+    module.weights = [*{id(weight): weight for weight in weights}.values()]
+    module.tables = [table for one in sources.values() for table in one.tokenizer.trackables]
+    cores = {name: _core(source) for name, source in sources.items()}
+    module.cores = [*cores.values()]
+    signatures = _signatures(sources, cores)
+    functions = {name: _traced(signature) for name, (_, signature) in signatures.items()}
     module.signature_functions = functions
     # Gradients are for training; a server would load them for nothing.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(module, str(folder), signatures=functions, options=options)
-    _set_methods(folder, {name: signature.method for name, signature in signatures.items()})
+    _set_methods(folder, {name: signature.method for name, (_, signature) in signatures.items()})
     make_canonical(folder)
     return signatures
+
+
+def _core(source: ExportSource):
+    def core(*inputs):
+        return run_model(source.model, *inputs, task=source.task)
+
+    return tf.function(core, input_signature=token_specs(source.task), autograph=False)
+
+
+def _signatures(
+    sources: Mapping[str, ExportSource], cores: Mapping[str, Any] | None = None
+) -> dict[str, tuple[ExportSource, Signature]]:
+    """All signatures by their names in the SavedModel, with the source that each belongs to."""
+    found = {}
+    for source_name, source in sources.items():
+        made = Signatures(
+            source.model,
+            tokenizer=source.tokenizer,
+            task=source.task,
+            max_length=source.max_length,
+            core=cores[source_name] if cores else None,
+        ).build()
+        for name, signature in made.items():
+            whole = source_name if name == _DEFAULT else f"{source_name}/{name}"
+            found[whole if source_name else name] = (source, signature)
+    return {_DEFAULT: next(iter(found.values())), **found}
 
 
 def _traced(signature: Signature):
@@ -225,18 +206,18 @@ def _set_methods(folder: Path, methods: Mapping[str, str]) -> None:
 
 
 def _sample_requests(
-    source: _Source, signatures: Mapping[str, Signature]
+    signatures: Mapping[str, tuple[ExportSource, Signature]],
 ) -> list[artifact_check.Request]:
     """Requests to every signature: one row and several rows, empty and overlong text among them."""
     requests: list[artifact_check.Request] = []
     for texts in (_SAMPLES[:1], _SAMPLES):
-        for name, signature in signatures.items():
+        for name, (source, signature) in signatures.items():
             requests.append((name, _sample_inputs(source, signature, list(texts))))
     return requests
 
 
 def _sample_inputs(
-    source: _Source, signature: Signature, texts: list[str]
+    source: ExportSource, signature: Signature, texts: list[str]
 ) -> dict[str, np.ndarray]:
     names = [spec.name for spec in signature.specs]
     if signature.method == CLASSIFY_METHOD:
@@ -261,29 +242,33 @@ def _example(names: list[str], text: str) -> bytes:
 
 
 def _expected(
-    source: _Source, requests: list[artifact_check.Request]
+    sources: Mapping[str, ExportSource], requests: list[artifact_check.Request]
 ) -> list[dict[str, np.ndarray]]:
-    """The Keras model's own answers, computed without the exported functions."""
-    signatures = Signatures(
-        source.model,
-        tokenizer=source.tokenizer,
-        task=source.task,
-        max_length=source.max_length,
-    ).build()
+    """The Keras models' own answers, computed without the exported functions."""
+    signatures = _signatures(sources)
     expected = []
     for name, inputs in requests:
-        outputs = signatures[name].compute({k: tf.constant(v) for k, v in inputs.items()})
+        _, signature = signatures[name]
+        outputs = signature.compute({k: tf.constant(v) for k, v in inputs.items()})
         expected.append({alias: value.numpy() for alias, value in outputs.items()})
     return expected
 
 
-def _write_description(folder: Path, source: _Source, *, precision: str) -> None:
+def _write_description(
+    folder: Path, sources: Mapping[str, ExportSource], *, precision: str
+) -> None:
     from keras_bert_suite.serving import description
 
+    source = next(iter(sources.values()))
     values: dict[str, Any] = description.describe(
         folder, task=source.task, max_length=source.max_length, tokenizer=source.tokenizer
     )
     values["precision"] = precision
+    if "" not in sources:
+        values["tasks"] = {
+            name: {"task": one.task and one.task.to_config(), "max_length": one.max_length}
+            for name, one in sources.items()
+        }
     values["keras_bert_suite"] = keras_bert_suite.__version__
     values["encoder"] = source.model.encoder.config.to_huggingface()
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"

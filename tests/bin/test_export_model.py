@@ -52,8 +52,8 @@ def test_it_says_what_was_written_and_what_comes_next(export, tmp_path):
 
 def test_flags_that_do_not_go_together(export, tmp_path):
     for flags, message in (
-        ([], "Give --model_dir and --export_dir, or --check alone."),
-        (["--model_dir=a"], "Give --model_dir and --export_dir, or --check alone."),
+        ([], "Give --model_dir or --model_dirs with --export_dir, or"),
+        (["--model_dir=a"], "Give --model_dir or --model_dirs with --export_dir, or"),
         (["--check=a", "--export_dir=b"], "--check stands alone: it writes nothing."),
         ([f"--check={tmp_path}"], f"{tmp_path} must be a SavedModel"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import pytest
 import toy_classification as toy
 import tuned_models
 
+from keras_bert_suite.checkpoints.adapter_set import AdapterSet
 from keras_bert_suite.checkpoints.model_directory import load_model, save_model
+from keras_bert_suite.serving import saved_model
+from keras_bert_suite.serving.server.servable import Servable
+from keras_bert_suite.training.prediction import Predictor
 from keras_bert_suite.tuning.lora import Lora
 
 pytestmark = pytest.mark.interop
@@ -62,3 +67,35 @@ def test_peft_s_here(logits_in_peft, tmp_path):
     )
     ours = model(tuned_models.batch())["label_logits"]
     np.testing.assert_allclose(ours, theirs, atol=_TOLERANCE)
+
+
+def test_peft_s_directory_answers_and_exports_with_the_base_s_tokenizer(logits_in_peft, tmp_path):
+    """PEFT writes no tokenizer; its base is then moved, as if it had been a hub's name."""
+    base = toy.write_model_directory(tmp_path / "base")
+    theirs = logits_in_peft("make", base, tmp_path / "lora")
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= set(
+        os.listdir(tmp_path / "lora")
+    )
+    assert not (tmp_path / "lora" / "vocab.txt").exists()
+    scores = np.exp(theirs) / np.exp(theirs).sum(-1, keepdims=True)
+    moved = base.rename(tmp_path / "moved")
+    with pytest.raises(ValueError, match="Nothing is downloaded: get the base, and say by --base_"):
+        Predictor.load(tmp_path / "lora")
+    predictor = Predictor.load(tmp_path / "lora", base_dir=moved)
+    texts = [text for text, _ in toy.texts(16)]
+    found = predictor.predict([predictor.task.example({"text": text}) for text in texts])
+    for one, row in zip(found, scores, strict=True):
+        wanted = {f"LABEL_{i}": score for i, score in enumerate(row)}
+        assert one["scores"] == pytest.approx(wanted, abs=1e-4)
+    for merge in (True, False):
+        options = {"base_dir": moved, "merge": merge}
+        exported = saved_model.export_model(tmp_path / "lora", tmp_path / "out", **options)
+        servable = Servable(exported.path, name="x", version=1)
+        signature = servable.signatures["serving_default"]
+        inputs = {"text": np.array([text.encode() for text in texts], object)}
+        served = servable.run(signature, inputs, ["scores"])["scores"]
+        np.testing.assert_allclose(served, scores, atol=_TOLERANCE)
+    adapters = AdapterSet(moved)
+    adapters.add("theirs", tmp_path / "lora")
+    together = adapters(tuned_models.batch(), adapter="theirs")["label_logits"]
+    np.testing.assert_allclose(together, theirs, atol=_TOLERANCE)
