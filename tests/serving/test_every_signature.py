@@ -25,6 +25,9 @@ pytestmark = pytest.mark.slow
 LENGTH = 24
 # What a training file decides; the other tasks are served from any model with a masked-LM head.
 FITTED = "classification labeling multilabel multiple_choice qa regression span".split()
+OPTIONS = {
+    "cloze": {"pattern": "{text} and the [MASK]", "verbalizer": ["animal=cat", "food=bread|cake"]}
+}
 NAMES = [*Task.alternatives(), "no task"]
 
 
@@ -75,7 +78,10 @@ def exported(request, tmp_path_factory):
         model_dir = write_model(name, folder)
         task = None if name in (*FITTED, "no task") else name
         result, again = (
-            saved_model.export_model(model_dir, folder / "base", task=task) for _ in range(2)
+            saved_model.export_model(
+                model_dir, folder / "base", task=task, options=OPTIONS.get(name)
+            )
+            for _ in range(2)
         )
     for file in again.path.rglob("*"):
         if file.is_file():
