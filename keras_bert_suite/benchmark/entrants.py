@@ -116,7 +116,7 @@ class WarmProcess:
         """Ends the process."""
         self._process.stdin.close()  # type: ignore[union-attr]
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -66,18 +66,18 @@ def measure(
     versions = find_versions(export_dir)
     if not versions or not texts:
         raise ValueError(f"{export_dir} must have a version, and there must be texts.")
-    graph = _Graph(model_dir, versions[max(versions)], texts)
+    graph = Graph(model_dir, versions[max(versions)], texts)
     before, p50 = graph.rate(seconds), graph.p50(seconds)
-    with _server(export_dir) as (call, start_seconds):
-        single = _ask(call, texts, clients=1, rows=1, seconds=seconds)
+    with served(export_dir) as (call, start_seconds):
+        single = ask(call, texts, clients=1, rows=1, seconds=seconds)
     settings = []
     with tempfile.NamedTemporaryFile("w", suffix=".config") as file:
         file.write(batching)
         file.flush()
         more = {"batching_parameters_file": file.name} if batching else {}
-        with _server(export_dir, enable_batching=True, **more) as (call, _):
+        with served(export_dir, enable_batching=True, **more) as (call, _):
             for many, each in itertools.product(clients, rows):
-                settings.append(_ask(call, texts, clients=many, rows=each, seconds=seconds))
+                settings.append(ask(call, texts, clients=many, rows=each, seconds=seconds))
     return Report(
         start_seconds=start_seconds,
         offline_rate=max(before, graph.rate(seconds)),
@@ -87,7 +87,7 @@ def measure(
     )
 
 
-class _Graph:
+class Graph:
     """The exported graph in this process, fed with token ids."""
 
     def __init__(self, model_dir: Path, version_dir: Path, texts: Sequence[str]):
@@ -154,7 +154,7 @@ class _Graph:
 
 
 @contextlib.contextmanager
-def _server(export_dir: Path, **options) -> Iterator[tuple[Callable[[bytes], object], float]]:
+def served(export_dir: Path, **options) -> Iterator[tuple[Callable[[bytes], object], float]]:
     """(call, seconds to the first answer): call(serialized PredictRequest) asks a fresh server."""
     import grpc
 
@@ -185,7 +185,7 @@ def _server(export_dir: Path, **options) -> Iterator[tuple[Callable[[bytes], obj
         process.wait()
 
 
-def _ask(
+def ask(
     call: Callable[[bytes], object],
     texts: Sequence[str],
     *,

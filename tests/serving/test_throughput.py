@@ -25,7 +25,7 @@ def test_the_tables():
 
 def test_a_rate_counts_texts_and_not_requests():
     calls = []
-    measured = throughput._ask(calls.append, ["a", "b", "c"], clients=2, rows=2, seconds=0.2)
+    measured = throughput.ask(calls.append, ["a", "b", "c"], clients=2, rows=2, seconds=0.2)
     assert len(set(calls)) == 1  # the third text alone is no full request
     # Nothing but our own loop, warm-up and the end included.
     assert 0 < measured.rate <= 2 * len(calls) / 0.2
@@ -37,7 +37,7 @@ def test_a_failed_request_is_no_measurement():
         raise RuntimeError("refused")
 
     with pytest.raises(RuntimeError, match="refused"):
-        throughput._ask(call, ["a"], clients=2, rows=1, seconds=0.1)
+        throughput.ask(call, ["a"], clients=2, rows=1, seconds=0.1)
 
 
 def test_no_version_and_no_texts(tmp_path):

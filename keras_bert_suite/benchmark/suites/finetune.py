@@ -16,15 +16,15 @@ _TEXTS, _ROWS, _LENGTH = 128, 32, 128
 _COMPARED = 8  # texts whose logits are compared before the training
 _LABELS = ("0", "1", "2", "3")
 # The shape of MiniLM (arXiv:2002.10957), in which small fine-tuned models are often met.
-_ENCODER = EncoderConfig(num_layers=6, hidden_size=384, num_heads=12, intermediate_size=1536)
+ENCODER = EncoderConfig(num_layers=6, hidden_size=384, num_heads=12, intermediate_size=1536)
 
 
 def cases(materials: Materials) -> list[Case]:
     """The same epoch in float32 and bfloat16."""
-    model_dir, preset = classifier(materials, _ENCODER)
+    model_dir, preset = classifier(materials, ENCODER)
     count = materials.settings.scaled(_TEXTS, least=_COMPARED)
     work = {
-        "texts": _labelled_texts(materials, count),
+        "texts": labelled_texts(materials, count),
         "rows": min(_ROWS, count),
         "length": _LENGTH,
         "compared": _COMPARED,
@@ -79,7 +79,7 @@ def classifier(materials: Materials, default: EncoderConfig) -> tuple[str, str]:
     )
 
 
-def _labelled_texts(materials: Materials, count: int) -> str:
+def labelled_texts(materials: Materials, count: int) -> str:
     """Texts of natural lengths; the label is the quarter of the alphabet of the first letter."""
     texts = materials.texts.of_lengths(workloads.natural_lengths(count, longest=_LENGTH).tolist())
     path = materials.path("texts.jsonl")
