@@ -222,6 +222,11 @@ def ask(
         thread.join()
     if errors:
         raise errors[0]
+    if not taken:
+        raise ValueError(
+            f"No request began within the {seconds} s of the measurement, so long took the one "
+            "before. Remedy: measure for more seconds."
+        )
     # The last answers come after the end; the time goes on until then.
     elapsed = time.perf_counter() - begin
     return Measured(

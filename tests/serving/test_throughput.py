@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from keras_bert_suite.serving import saved_model, throughput
@@ -38,6 +40,12 @@ def test_a_failed_request_is_no_measurement():
 
     with pytest.raises(RuntimeError, match="refused"):
         throughput.ask(call, ["a"], clients=2, rows=1, seconds=0.1)
+
+
+def test_a_measurement_that_is_too_short():
+    expected = "No request began within the 0.1 s .* measure for more seconds"
+    with pytest.raises(ValueError, match=expected):
+        throughput.ask(lambda payload: time.sleep(0.3), ["a"], clients=1, rows=1, seconds=0.1)
 
 
 def test_no_version_and_no_texts(tmp_path):

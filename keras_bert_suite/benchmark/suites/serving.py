@@ -22,7 +22,7 @@ def cases(materials: Materials) -> list[Case]:
     export_dir = materials.path("export")
     version_dir = export_model(model_dir, export_dir).path
     texts = labelled_texts(materials, materials.settings.scaled(_TEXTS, least=2 * OFFLINE_ROWS))
-    seconds = max(0.2, _SECONDS * materials.settings.scale)
+    seconds = max(1.0, _SECONDS * materials.settings.scale)
     graph = Entrant(
         label="graph alone",
         contestant="own_graph",
