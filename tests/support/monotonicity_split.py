@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Parts the pairs of MED and HELP (monotonicity inference) into those to learn and those to score.
 
-    tests/support/monotonicity_split.py $KBS_DATA/nli_med /tmp/nli
+    tests/support/monotonicity_split.py $KBS_DATA/nli_med nli/
 
 Pairs that share a sentence stay together, and every fifth of these groups, by the order of the
 files, is kept for scoring. Leaves train.tsv (both corpora), med.tsv and help.tsv (the parts to

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Parts one SQuAD file into questions to learn and questions to score, article by article.
 
-    tests/support/squad_half.py $KBS_DATA/qa_squad2_dev_half/dev-v2.0.json /tmp/half
+    tests/support/squad_half.py $KBS_DATA/qa_squad2_dev_half/dev-v2.0.json half/
 
 The articles are sorted by title and every fourth is kept for scoring: of SQuAD 2.0's dev half
 (16 articles) 4,425 questions are left to learn and 1,653 to score. Leaves train.json and dev.json.
