@@ -91,6 +91,7 @@ def test_a_pretrained_model_fills_masks_and_an_encoder_alone_answers_nothing(tmp
         load_task_model(of_electra)
 
 
+@pytest.mark.slow
 def test_a_classifier_reads_single_texts_and_pairs_as_they_come(tmp_path):
     directory = _of_task(tmp_path / "model", _TASKS["BertForSequenceClassification"])
     texts = [text for text, _ in toy.texts(4)]

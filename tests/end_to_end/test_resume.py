@@ -75,6 +75,7 @@ def check(corpus, directory, *, kills, within=0.3, **changes):
     assert trained(broken) == trained(whole)
 
 
+@pytest.mark.slow
 def test_kill_9_on_one_device(corpus, tmp_path):
     check(corpus, tmp_path, kills=1)
 

@@ -52,6 +52,7 @@ def test_gradients_are_the_same_to_the_bit_with_dropout():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_compiled_gradients_differ_by_rounding_alone(jit_compile):
     # Both compilers fuse operations whose inner results nobody keeps.

@@ -80,7 +80,7 @@ def test_two_heads_of_a_kind_are_refused():
     ("options", "tolerance"),
     [
         ({"micro_batches": 4}, 2e-5),
-        ({"jit_compile": True}, 2e-4),
+        pytest.param({"jit_compile": True}, 2e-4, marks=pytest.mark.slow),
         ({"jit_compile": True, "micro_batches": 2}, 2e-4),
     ],
 )
@@ -130,7 +130,9 @@ def test_frozen_layers_stay():
     np.testing.assert_array_equal(model.encoder.embeddings.token_embeddings.embeddings, before)
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "dtype", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_mixed_precision_lowers_the_loss(dtype):
     model = _model(dtype=dtype)
     model.compile(keras.optimizers.AdamW(1e-2))
@@ -212,6 +214,7 @@ def test_micro_batches_must_divide_the_batch():
         model.fit(tf.data.Dataset.from_tensors(_batch(rows=8)), verbose=0)
 
 
+@pytest.mark.slow
 def test_a_saved_model_trains_on_as_the_original_does(tmp_path):
     model = _model()
     _fit(model, [_batch(seed=1)], term_weights={"nsp": 2.0}, micro_batches=2)

@@ -246,6 +246,7 @@ def test_method_names_and_the_description(exported):
     }
 
 
+@pytest.mark.slow
 def test_warm_up_records_run_every_signature(exported):
     for name, path in exported.items():
         servable = Servable(path, name=name, version=1)
@@ -261,6 +262,7 @@ def test_a_warm_up_record_that_fails_fails_the_load(exported, tmp_path):
         warmup.write(copy, [("serving_default", {})] * 1001)
 
 
+@pytest.mark.slow
 def test_bfloat16_is_half_the_size_and_answers_in_float32(models, exported, tmp_path):
     result = saved_model.export_model(models["single"], tmp_path, precision="bfloat16")
     servable = Servable(result.path, name="x", version=1)
@@ -277,6 +279,7 @@ def test_bfloat16_is_half_the_size_and_answers_in_float32(models, exported, tmp_
     assert dtypes == {np.dtype(tf.bfloat16.as_numpy_dtype)}
 
 
+@pytest.mark.slow
 def test_a_model_that_names_no_task_serves_its_head(models, tmp_path, monkeypatch):
     monkeypatch.setattr(artifact_check, "check", lambda *args, **kwargs: 0.0)
     copy = shutil.copytree(models["single"], tmp_path / "copy")

@@ -108,6 +108,7 @@ def test_an_untrained_model_answers_by_its_masked_lm_head(directory):
         assert answer["label"] == max(parts, key=parts.get)
 
 
+@pytest.mark.slow
 def test_trained_it_is_a_masked_language_model_with_a_task(directory, tmp_path):
     train = toy.write_rows(tmp_path / "train.csv", ["review", "kind"], toy.texts(48))
     words = {kind: names[:1] for kind, names in toy.WORDS.items()}

@@ -135,5 +135,5 @@ def test_a_model_without_the_head(tmp_path):
         ValueError, match="no head 'mlm', which the task 'fill_mask' needs. It has: none"
     ):
         Predictor.load(path, task="fill_mask")
-    with pytest.raises(ValueError, match="give --task=fill_mask, cloze, embedding or"):
+    with pytest.raises(ValueError, match="no head that answers.*--task=embedding or token_vec"):
         Predictor.load(path)

@@ -174,7 +174,7 @@ ODD_TEXTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["pooled", "boundary"])
+@pytest.fixture(scope="module", params=["pooled", pytest.param("boundary", marks=pytest.mark.slow)])
 def tuned(request, tmp_path_factory):
     task = SpanClassification(max_span_width=3, span_size=32, span_representation=request.param)
     return tune(tmp_path_factory.mktemp("spans"), task, context="one red")
@@ -219,6 +219,7 @@ def test_what_is_served_is_what_is_predicted_and_slices_the_text(tuned, tmp_path
     assert num_found >= len(ODD_TEXTS) - 2
 
 
+@pytest.mark.slow
 def test_given_spans_get_labels(tmp_path):
     task = SpanClassification(candidates="given", max_span_width=3, span_size=32)
     directory, _, result = tune(tmp_path, task, epochs=6)

@@ -303,6 +303,7 @@ def test_saved_model_runs_where_the_package_is_not_in_any_locale(
         assert found == reference(text)[1], ascii(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", ["tr_TR.UTF-8", "lt_LT.UTF-8"])
 def test_the_locale_of_the_process_changes_nothing(locale):
     words = ["i", "##\u0307", "i\u0307", "\u0131", "ì", "##n"]

@@ -236,6 +236,7 @@ checkpoint.save(2, data={}, settings={})
 """
 
 
+@pytest.mark.slow
 def test_a_real_write_error_leaves_the_earlier_states(model, tmp_path):
     checkpoint = checkpoint_of(model, tmp_path)
     save(checkpoint, 1)

@@ -188,6 +188,7 @@ def test_pairs_and_skipped_rows(files, tmp_path):
     assert run["num_train_truncated"] > 0
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one(files, tmp_path):
     """The last step has 3 rows and 5 fillers: one replica gets fillers alone."""
     told = settings(files, tmp_path / "one", epochs=1, dev_file=None)

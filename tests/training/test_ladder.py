@@ -43,6 +43,7 @@ def settings(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_cells_are_run_once_and_make_one_table(settings, monkeypatch):
     lines = []
     outcome = climb(settings, Classification(), say=lines.append)

@@ -48,6 +48,7 @@ def settings(files, output_dir, **changes):
     return FinetuneSettings(**{**told, **changes})
 
 
+@pytest.mark.slow
 def test_runs_of_all_rates_and_seeds(files, tmp_path):
     task = Labeling(tag_scheme="plain")  # chosen by accuracy
     told = settings(files, tmp_path / "out", task=task, learning_rate=(1e-9, 5e-3), seed=(1, 2))
@@ -71,6 +72,7 @@ def test_runs_of_all_rates_and_seeds(files, tmp_path):
     assert re.search(r"0.005   mean  0\.\d{4} \+- 0\.\d{4}", lines[-1])
 
 
+@pytest.mark.slow
 def test_a_run_stops_when_the_score_no_longer_rises(files, tmp_path, monkeypatch):
     score, calls = Labeling.score, []
 
@@ -117,6 +119,7 @@ def test_frozen_layers_keep_their_weights(files, tmp_path):
         assert unchanged == ("embeddings/" in path or "block_0" in path), path
 
 
+@pytest.mark.slow
 def test_head_tuning_learns_with_a_fixed_encoder(files, tmp_path):
     told = settings(files, tmp_path / "out", tuning=HeadTuning(), learning_rate=0.05, epochs=3)
     result = finetune(told)

@@ -20,7 +20,7 @@ from keras_bert_suite.tuning.method import TuningMethod
 
 _RATES = {"full": 3e-3, "head": 1e-2, "bitfit": 1e-2}
 _METHODS = ("full", "head", "bitfit", "lora", "houlsby", "pfeiffer", "prefix", "prompt")
-_QUICK = {("classification", "lora"), ("labeling", "prefix")}
+_QUICK = {("classification", "lora")}
 
 
 @pytest.fixture(scope="module")
