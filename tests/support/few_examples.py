@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A few examples of some classes of a CSV file, to learn from and to choose by; all to score on.
 
-    tests/support/few_examples.py $KBS_DATA/cls_banking77 /tmp/few age_limit,country_support 16
+    tests/support/few_examples.py $KBS_DATA/cls_banking77 few/ age_limit,country_support 16
 
 Takes train.csv and test.csv with the columns `text` and `category`. Leaves in the folder train.csv
 and dev.csv, with so many examples of each class, drawn from train.csv (seed 0), and test.csv, with
