@@ -6,6 +6,7 @@ Odd requests that are right all the same - empty, huge and undecodable strings -
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import random
@@ -91,6 +92,9 @@ class Target:
                         break
             except ConnectionError:  # the server closed it before all was sent
                 pass
+            except OSError as error:  # likewise, and what the system says at shutdown
+                if error.errno != errno.ENOTCONN:
+                    raise
         return received
 
     def check_good_requests(self) -> None:
