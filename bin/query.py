@@ -8,6 +8,9 @@ Examples:
   bin/query.py --server=127.0.0.1:8500 --model_name=topics --signature=tokens \\
       --inputs='{"token_ids": [[101, 102]], "segment_ids": [[0, 0]], "padding_mask": [[1, 1]]}'
 
+  bin/query.py --server=models.example.org:8500 --cacert=ca.pem --cert=me.pem --key=me.key \\
+      --model_name=topics --text='Hi'
+
 It speaks to bin/serve.py and to TensorFlow Serving alike. While the server cannot be reached it
 tries again until --timeout. --rest answers sooner, for it need not import TensorFlow.
 """
@@ -34,6 +37,12 @@ _INPUTS = flags.DEFINE_string(
     "inputs", None, "Any inputs as a JSON object, name -> nested list, instead of texts."
 )
 _REST = flags.DEFINE_bool("rest", False, "Speak REST instead of gRPC.")
+_TLS = flags.DEFINE_bool(
+    "tls", False, "Speak TLS and trust the public authorities; --cacert and --cert imply it."
+)
+_CACERT = flags.DEFINE_string("cacert", None, "PEM file of the authorities to trust instead.")
+_CERT = flags.DEFINE_string("cert", None, "PEM file of the client's certificate, with --key.")
+_KEY = flags.DEFINE_string("key", None, "PEM file of its key, not encrypted.")
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds to wait for the answer, retries included.")
 
 
@@ -41,8 +50,11 @@ def main(argv: list[str]) -> None:
     del argv
     inputs = _inputs()
 
-    from keras_bert_suite.serving.client import Client
+    from keras_bert_suite.serving.client import Client, Tls
 
+    tls = None
+    if _TLS.value or _CACERT.value or _CERT.value or _KEY.value:
+        tls = Tls(cacert=_CACERT.value, cert=_CERT.value, key=_KEY.value)
     client = Client(
         _SERVER.value,
         model_name=_MODEL_NAME.value,
@@ -50,6 +62,7 @@ def main(argv: list[str]) -> None:
         label=_LABEL.value,
         rest=_REST.value,
         timeout=_TIMEOUT.value,
+        tls=tls,
     )
     with client:
         for answer in client.answers(inputs, signature=_SIGNATURE.value):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from keras_bert_suite.serving.client_tls import Tls
 from keras_bert_suite.serving.transports import (
     UNAVAILABLE,
     Columns,
@@ -23,7 +24,7 @@ from keras_bert_suite.serving.transports import (
     Transport,
 )
 
-__all__ = ["AsyncClient", "Client", "Columns", "RequestError"]
+__all__ = ["AsyncClient", "Client", "Columns", "RequestError", "Tls"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
 _ROWS = 128
@@ -39,6 +40,7 @@ class Client:
       label: a version label instead of a version.
       rest: whether to speak REST.
       timeout: seconds for each call, retries included.
+      tls: whom to trust and who asks, on a connection by TLS; None for one in the clear.
 
     Raises:
       ValueError: `server` is no HOST:PORT, or both version and label are given.
@@ -53,6 +55,7 @@ class Client:
         label: str | None = None,
         rest: bool = False,
         timeout: float = 30.0,
+        tls: Tls | None = None,
     ):
         host, separator, port = server.rpartition(":")
         if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -63,7 +66,9 @@ class Client:
             raise ValueError(f"timeout must be positive seconds. Received: {timeout}")
         self._timeout = timeout
         transport = Rest if rest else Grpc
-        self._transport: Transport = transport(server, model_name, version, label)
+        self._transport: Transport = transport(
+            server, model_name, version=version, label=label, tls=tls
+        )
 
     def __enter__(self) -> Client:
         return self

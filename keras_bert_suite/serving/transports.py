@@ -9,9 +9,12 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
+
+from keras_bert_suite.serving.client_tls import Tls, why_unsafe
 
 Columns = dict[str, list]
 
@@ -47,8 +50,17 @@ class Transport(Protocol):
 class Rest:
     """TF Serving's REST API in columns, over one kept connection a call."""
 
-    def __init__(self, server: str, model_name: str, version: int | None, label: str | None):
+    def __init__(
+        self,
+        server: str,
+        model_name: str,
+        *,
+        version: int | None,
+        label: str | None,
+        tls: Tls | None,
+    ):
         self._server = server
+        self._context = tls.context() if tls else None
         self._path = f"/v1/models/{quote(model_name, safe='')}"
         if version is not None:
             self._path += f"/versions/{version}"
@@ -80,7 +92,7 @@ class Rest:
         pass
 
     def _post(self, body: bytes, timeout: float) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._server, timeout=timeout)
+        connection = self._connection(timeout)
         try:
             connection.request(
                 "POST", f"{self._path}:predict", body, {"Content-Type": "application/json"}
@@ -92,28 +104,48 @@ class Rest:
                 DEADLINE_EXCEEDED, f"{self._server}: no answer within the timeout"
             ) from error
         except http.client.HTTPException as error:
+            hint = "is it the REST port" + ("" if self._context else ", and without TLS")
             raise RequestError(
-                "UNKNOWN", f"{self._server} does not speak HTTP; is it the REST port? ({error!r})"
+                "UNKNOWN", f"{self._server} does not speak HTTP; {hint}? ({error!r})"
             ) from error
         except (ConnectionError, socket.gaierror, OSError) as error:
+            if isinstance(error, ssl.SSLError) and (meaning := why_unsafe(str(error))):
+                raise _unsafe(self._server, meaning) from error
             raise RequestError(
                 UNAVAILABLE, f"Cannot reach {self._server}: {error.strerror or error}"
             ) from error
         finally:
             connection.close()
 
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._context is None:
+            return http.client.HTTPConnection(self._server, timeout=timeout)
+        return http.client.HTTPSConnection(self._server, timeout=timeout, context=self._context)
+
 
 class Grpc:
     """PredictionService over one channel."""
 
-    def __init__(self, server: str, model_name: str, version: int | None, label: str | None):
+    def __init__(
+        self,
+        server: str,
+        model_name: str,
+        *,
+        version: int | None,
+        label: str | None,
+        tls: Tls | None,
+    ):
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 
         self._server, self._spec = server, (model_name, version, label)
-        self._channel = grpc.insecure_channel(
-            server, options=[("grpc.max_receive_message_length", -1)]
-        )
+        self._safe = tls is not None
+        options = [("grpc.max_receive_message_length", -1)]
+        if tls:
+            credentials = grpc.ssl_channel_credentials(*tls.pems())
+            self._channel = grpc.secure_channel(server, credentials, options=options)
+        else:
+            self._channel = grpc.insecure_channel(server, options=options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, inputs: Mapping[str, list], signature: str, timeout: float) -> Columns:
@@ -124,8 +156,10 @@ class Grpc:
             response = self._stub.Predict(request, timeout=timeout)
         except grpc.RpcError as error:
             code = error.code().name
+            if code == UNAVAILABLE and (meaning := why_unsafe(error.details())):
+                raise _unsafe(self._server, meaning) from error
             if code == UNAVAILABLE:
-                message = f"Cannot reach {self._server}: {error.details()}"
+                message = f"Cannot reach {self._server}: {error.details()}{self._hint(error)}"
             else:
                 message = f"{self._server}: {code}: {error.details()}"
             raise RequestError(code, message) from error
@@ -133,6 +167,14 @@ class Grpc:
 
     def close(self) -> None:
         self._channel.close()
+
+    def _hint(self, error) -> str:
+        # A server that stops closes its connections too: only who waited in vain reads this.
+        if "Socket closed" not in error.details():
+            return ""
+        if self._safe:
+            return ". Does it want a client's certificate (--cert, --key), or another one?"
+        return ". Does it want TLS (--tls, --cacert)?"
 
     def _request(self, inputs: Mapping[str, list], signature: str):
         import tensorflow as tf
@@ -155,6 +197,11 @@ class Grpc:
                 ) from error
             request.inputs[alias].CopyFrom(proto)
         return request
+
+
+def _unsafe(server: str, meaning: str) -> RequestError:
+    """The error of a connection that TLS does not let be made; no retry would mend it."""
+    return RequestError("UNAUTHENTICATED", f"No safe connection to {server}: {meaning}.")
 
 
 def _has_leaf(values: Any) -> bool:

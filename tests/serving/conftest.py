@@ -64,6 +64,24 @@ def contract_config(contract_models, tmp_path_factory) -> Path:
     return contract_models.write_all(tmp_path_factory.mktemp("contract"))
 
 
+@pytest.fixture(scope="session")
+def self_signed():
+    """self_signed(directory, name="localhost") -> files of a key and of its certificate, PEM."""
+
+    def make(directory: Path, name: str = "localhost") -> tuple[Path, Path]:
+        key, certificate = directory / f"{name}.key", directory / f"{name}.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
+            + [f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key)]
+            + ["-out", str(certificate)],
+            check=True,
+            capture_output=True,
+        )
+        return key, certificate
+
+    return make
+
+
 @dataclasses.dataclass
 class ServerProcess:
     """bin/serve.py at work."""

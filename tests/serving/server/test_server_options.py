@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from keras_bert_suite.serving.client import Client, Tls
 from keras_bert_suite.serving.server.monitoring import read_metrics_path
 from keras_bert_suite.serving.server.options import ServerOptions
 
@@ -32,24 +32,11 @@ def ask(channel, value):
     return list(stub.Predict(request(value), timeout=20).outputs["y"].float_val)
 
 
-def self_signed(directory):
-    """A key and a certificate for localhost, as PEM texts."""
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
-        + ["/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key)]
-        + ["-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
-    return key.read_text(), certificate.read_text()
-
-
 @pytest.fixture(scope="module")
-def loaded_server(start_server, contract_config, tmp_path_factory):
+def loaded_server(start_server, contract_config, self_signed, tmp_path_factory):
     """A server with everything on: batching, metrics, TLS with client certificates, a socket."""
     directory = tmp_path_factory.mktemp("options")
-    key, certificate = self_signed(directory)
+    key, certificate = (path.read_text() for path in self_signed(directory))
     files = {
         "batching": "max_batch_size { value: 16 } batch_timeout_micros { value: 20000 }",
         "monitoring": "prometheus_config { enable: true }",
@@ -81,6 +68,15 @@ def test_tls_answers_those_who_have_a_certificate(loaded_server):
     with grpc.secure_channel(address, stranger) as channel, pytest.raises(grpc.RpcError) as caught:
         ask(channel, 2.0)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_the_client_speaks_mutual_tls(loaded_server):
+    server, directory, *_ = loaded_server
+    address = server.grpc.replace("127.0.0.1", "localhost")
+    ours = directory / "localhost.pem"
+    tls = Tls(cacert=ours, cert=ours, key=directory / "localhost.key")
+    with Client(address, model_name="half_plus_two", tls=tls) as client:
+        assert client.predict({"x": [2.0]}) == {"y": [4.0]}
 
 
 def test_requests_that_arrive_together_are_answered_each_for_itself(loaded_server):
