@@ -10,6 +10,7 @@ from keras_bert_suite.checkpoints import adapters
 from keras_bert_suite.checkpoints.model_directory import load_encoder
 from keras_bert_suite.checkpoints.sources import find_source
 from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.models.mixed_model import MixedModel
 
 
 class AdapterSet:
@@ -87,6 +88,16 @@ class AdapterSet:
             known = ", ".join(map(repr, self._models)) or "none"
             raise ValueError(f"There is no adapter {name!r}. Known: {known}")
         return self._models[name]
+
+    def mixed(self) -> MixedModel:
+        """Returns the adapters as one model for batches whose rows ask any of them.
+
+        It shares their variables, and has those that are in the set now.
+
+        Raises:
+          ValueError: there are none, or they differ in more than can be told apart row by row.
+        """
+        return adapters.mixed(self._models)
 
     @property
     def names(self) -> tuple[str, ...]:

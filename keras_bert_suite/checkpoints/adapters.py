@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.models.heads.head import Head
+from keras_bert_suite.models.mixed_model import MixedModel
 from keras_bert_suite.tuning.method import TuningMethod
 
 
@@ -155,6 +156,19 @@ def load(
     return model
 
 
+def mixed(models: Mapping[str, BertModel]) -> MixedModel:
+    """Returns the models of an AdapterSet as one, see there.
+
+    Raises:
+      ValueError: there are none, or they differ in more than can be told apart row by row.
+    """
+    if not models:
+        raise ValueError("A model of several tasks needs a tuned part at least. Received: none")
+    first = next(iter(models.values())).encoder
+    config = first.config.replace(use_pooler=False)
+    return MixedModel(_copy(first, config, [], dtype=first.dtype_policy).encoder, models)
+
+
 def _sharing(
     base: Encoder, heads: Sequence[Head], method: TuningMethod, *, dtype: str | None
 ) -> BertModel:
@@ -163,18 +177,24 @@ def _sharing(
     Of what the method tunes the model has copies, to be filled.
     """
     config = with_pooler(base.config, stored=base.pooler is not None, heads=heads)
-    with without_values() as unfilled:
-        model = BertModel(Encoder(config, dtype=dtype), list(heads), dtype=dtype)
-    stored = {binding.rule.ours: binding.variable for binding in bind(base, {})}
-    for binding in bind(model.encoder, {}):
-        if binding.rule.ours in stored:
-            share_value(binding.variable, stored[binding.rule.ours])
-    unfilled.initialize()
+    model = _copy(base, config, heads, dtype=dtype)
     method.apply(model)
-    shared = {id(variable.value) for variable in stored.values()}
+    shared = {id(variable.value) for variable in base.weights}
     for variable in method.saved(model):
         if id(variable.value) in shared:
             part_from_others(variable)
+    return model
+
+
+def _copy(base: Encoder, config: EncoderConfig, heads: Sequence[Head], *, dtype: Any) -> BertModel:
+    """A plain model whose encoder has the base's weights in their own memory."""
+    with without_values() as unfilled:
+        model = BertModel(Encoder(config, dtype=dtype), list(heads), dtype=dtype)
+    for binding in bind(model.encoder, {}):
+        path = binding.rule.ours
+        if base.pooler is not None or not path.startswith("encoder.pooler."):
+            share_value(binding.variable, rename.resolve({"encoder": base}, path))
+    unfilled.initialize()
     return model
 
 

@@ -6,6 +6,8 @@ nothing else, so that a plain encoder computes what it did before.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 
@@ -18,8 +20,12 @@ class Attachment(keras.layers.Layer):
         raise NotImplementedError(f"{type(self).__name__} must implement `variable_names`")
 
 
-def put(owner: keras.layers.Layer, slot: str, layer: Attachment) -> None:
+def put(owner: keras.layers.Layer, slot: str, layer: Any) -> None:
     """Fills an empty slot of a layer that is built already.
+
+    Args:
+      owner, slot: the layer and its attribute.
+      layer: an Attachment, or one of variants.py.
 
     Raises:
       ValueError: the owner has no such slot, or it is taken.

@@ -7,8 +7,7 @@ Args:
     of the layout, the query already scaled.
   layout: the TokenLayout, whose bias leaves a query the real keys of its own example.
   dropout: the Dropout of the attention weights, with `training`.
-  prefix: None, or floating [2, heads, prefix length, head width], keys and values that every query
-    sees beside them.
+  prefix: None, or the Prefix that queries see beside them.
 
 Returns:
   [rows, heads, length, head width].
@@ -16,7 +15,22 @@ Returns:
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
+
+
+class Prefix(NamedTuple):
+    """Keys and values that the queries of a row see beside those of their tokens.
+
+    Attributes:
+      keys, values: floating [1 or rows, heads, prefix length, head width].
+      bias: None, or floating [rows, prefix length], added to the scores.
+    """
+
+    keys: Any
+    values: Any
+    bias: Any = None
 
 
 def attend(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, training, prefix):
@@ -24,7 +38,7 @@ def attend(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, training, prefi
     bias = layout.attention_bias(query_BNSD.dtype)
     if prefix is not None:
         key_BNSD, value_BNSD = with_prefix(key_BNSD, value_BNSD, prefix)
-        bias = unbiased_prefix(bias, prefix)
+        bias = with_prefix_bias(bias, prefix)
     weights_BNSS = softmax(tf.matmul(query_BNSD, key_BNSD, transpose_b=True) + bias)
     return tf.matmul(dropout(weights_BNSS, training=training), value_BNSD)
 
@@ -36,26 +50,27 @@ def softmax(scores):
 
 
 def with_prefix(keys, values, prefix):
-    """Keys and values [..., heads, ..., length, width] with the prefix before them, at axis -2."""
+    """Keys and values [rows, heads, ..., length, width] with the prefix before them, at axis -2."""
     return tuple(
-        tf.concat([tf.broadcast_to(part, _shape_of_prefix(whole, part)), whole], -2)
-        for whole, part in zip((keys, values), _parts(prefix, rank=len(keys.shape)), strict=True)
+        tf.concat([_like(whole, part), whole], -2)
+        for whole, part in ((keys, prefix.keys), (values, prefix.values))
     )
 
 
-def unbiased_prefix(bias, prefix):
-    """The bias [..., keys] with zeros for the keys of a prefix before the others."""
-    nothing = [[0, 0]] * (len(bias.shape) - 1)
-    return tf.pad(bias, [*nothing, [tf.shape(prefix)[2], 0]])
+def with_prefix_bias(bias, prefix):
+    """The bias [rows, ..., keys] with that of the prefix before it."""
+    if prefix.bias is None:
+        nothing = [[0, 0]] * (len(bias.shape) - 1)
+        return tf.pad(bias, [*nothing, [tf.shape(prefix.keys)[2], 0]])
+    rows, length = tf.unstack(tf.shape(prefix.bias))
+    inner = [1] * (len(bias.shape) - 2)
+    own = tf.reshape(tf.cast(prefix.bias, bias.dtype), [rows, *inner, length])
+    shape = tf.concat([tf.shape(bias)[:-1], [length]], 0)
+    return tf.concat([tf.broadcast_to(own, shape), bias], -1)
 
 
-def _parts(prefix, rank):
-    """Keys and values of the prefix, [1, heads, 1, ..., length, width] of the rank."""
-    parts = tf.unstack(prefix)
-    for _ in range(rank - 4):
-        parts = [part[:, None] for part in parts]
-    return [part[None] for part in parts]
-
-
-def _shape_of_prefix(whole, part):
-    return tf.concat([tf.shape(whole)[:-2], tf.shape(part)[-2:]], 0)
+def _like(whole, part):
+    """The part [1 or rows, heads, length, width] on the axes of the whole between heads, length."""
+    for _ in range(len(whole.shape) - len(part.shape)):
+        part = part[:, :, None]
+    return tf.broadcast_to(part, tf.concat([tf.shape(whole)[:-2], tf.shape(part)[-2:]], 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_bert_suite.layers.attention_products import softmax, unbiased_prefix, with_prefix
+from keras_bert_suite.layers.attention_products import softmax, with_prefix, with_prefix_bias
 
 # Queries of a block: enough for matrix products at full speed, few enough that their scores take
 # about as much memory as the layer's other activations.
@@ -27,7 +27,7 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
     def weights_of(index, query_BNQD, key_BNSD):
         bias = layout.attention_bias_of_block(query_BNQD.dtype, index * blocks.size, blocks.size)
         if prefix is not None:
-            bias = unbiased_prefix(bias, prefix)
+            bias = with_prefix_bias(bias, prefix)
         return softmax(tf.matmul(query_BNQD, key_BNSD, transpose_b=True) + bias)
 
     def dropped(weights, index):

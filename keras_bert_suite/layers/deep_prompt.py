@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert_suite.layers.attachment import Attachment
+from keras_bert_suite.layers.attention_products import Prefix
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
@@ -39,11 +40,12 @@ class DeepPrompt(Attachment):
         return ("prompt_embeddings",)
 
     def prefix(self, index):
-        """Returns [2, heads, length, head width], the keys and values of layer `index`."""
+        """Returns the Prefix of layer `index`, of all rows."""
         width = self.hidden_size // self.num_heads
         shape = [self.length, self.num_layers, 2, self.num_heads, width]
         prompt = tf.cast(tf.convert_to_tensor(self.prompt_embeddings), self.compute_dtype)
-        return tf.transpose(tf.unstack(tf.reshape(prompt, shape), axis=1)[index], [1, 2, 0, 3])
+        both = tf.transpose(tf.unstack(tf.reshape(prompt, shape), axis=1)[index], [1, 2, 0, 3])
+        return Prefix(*tf.unstack(both[:, None]))
 
     def get_config(self):
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_bert_suite.layers.attention_products import softmax, unbiased_prefix, with_prefix
+from keras_bert_suite.layers.attention_products import softmax, with_prefix, with_prefix_bias
 from keras_bert_suite.layers.token_layout import in_blocks, neighbours
 
 
@@ -24,7 +24,7 @@ def attend_in_window(query_BNSD, key_BNSD, value_BNSD, *, reach, layout, dropout
     bias = layout.attention_bias_of_window(query_BNSD.dtype, reach, size)
     if prefix is not None:
         keys, values = with_prefix(keys, values, prefix)
-        bias = unbiased_prefix(bias, prefix)
+        bias = with_prefix_bias(bias, prefix)
     weights = softmax(tf.matmul(queries, keys, transpose_b=True) + bias)
     context = tf.matmul(dropout(weights, training=training), values)
     shape = tf.shape(query_BNSD)

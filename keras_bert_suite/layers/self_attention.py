@@ -71,9 +71,8 @@ class SelfAttention(keras.layers.Layer):
           tokens_TH: floating [tokens, hidden_size].
           layout: the TokenLayout of the batch.
           training: bool; True applies dropout.
-          prefix: None, or a function that returns floating [2, heads, length, head width], keys
-            and values that every token attends to beside those of its row. A function, so that a
-            recomputed layer reads the prefix's variable itself.
+          prefix: None, or a function that returns the Prefix that tokens attend to beside their
+            row. A function, so that a recomputed layer reads the prefix's variable itself.
           reach: None, or how many columns to the left and to the right a token sees.
 
         Returns:

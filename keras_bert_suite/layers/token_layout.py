@@ -9,7 +9,7 @@ from tensorflow.python.ops import control_flow_util
 
 # Added to the attention scores of padding before the softmax: exp(-1e4) is 0 in every floating
 # dtype, and the number is finite in float16, so that a row of padding alone gives finite numbers.
-_MASKED_SCORE = -1e4
+MASKED_SCORE = -1e4
 
 
 def shapes_must_be_static() -> bool:
@@ -249,7 +249,7 @@ def neighbours(blocks):
 
 def _score(seen, dtype):
     """What to add to the scores: 0 for what is seen."""
-    return (1 - tf.cast(seen, dtype)) * _MASKED_SCORE
+    return (1 - tf.cast(seen, dtype)) * MASKED_SCORE
 
 
 def _ranks(example_T, lengths_E):

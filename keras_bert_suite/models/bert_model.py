@@ -48,8 +48,19 @@ class BertModel(ExactModel):
           batch: dict of int32 tensors; see Encoder and the heads.
           training: bool; True applies dropout.
         """
-        all_layers = any(head.uses_all_layers for head in self.heads.values())
-        encoded = dict(self.encoder(batch, training=training, return_all_hidden_states=all_layers))
+        encoded = self.encoder(
+            batch, training=training, return_all_hidden_states=self.uses_all_layers
+        )
+        return self.answers(encoded, batch, training=training)
+
+    @property
+    def uses_all_layers(self) -> bool:
+        """Whether a head reads `all_hidden_states`."""
+        return any(head.uses_all_layers for head in self.heads.values())
+
+    def answers(self, encoded, batch, training=None):
+        """Returns what `call` does, of the encoder's outputs for the batch."""
+        encoded = dict(encoded)
         encoded["token_embedding_table"] = tf.convert_to_tensor(
             self.encoder.embeddings.token_embeddings.embeddings.value
         )

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_bert_suite.layers import blockwise_attention
+from keras_bert_suite.layers.attention_products import Prefix
 from keras_bert_suite.layers.self_attention import SelfAttention
 from keras_bert_suite.layers.token_layout import TokenLayout
 
@@ -25,8 +26,8 @@ def layer():
 
 @pytest.fixture(params=[False, True], ids=["", "prefix"])
 def prefix(request):
-    vectors = tf.random.normal([2, 2, 3, 4])
-    return (lambda: vectors) if request.param else None
+    keys, values = tf.unstack(tf.random.normal([2, 1, 2, 3, 4]))
+    return (lambda: Prefix(keys, values)) if request.param else None
 
 
 @pytest.fixture(params=[None, _EXAMPLES], ids=["rows", "packed"])
