@@ -205,12 +205,16 @@ def read_config(
     return find_source(directory, base_dir=base_dir).values
 
 
-def read_encoder_config(directory: str | os.PathLike) -> EncoderConfig:
+def read_encoder_config(
+    directory: str | os.PathLike, *, base_dir: str | os.PathLike | None = None
+) -> EncoderConfig:
     """Returns the configuration of the directory's encoder; reads no weights.
+
+    For `base_dir` see `load_model`.
 
     Raises: see `read_config`; ValueError also for an encoder that is no BERT.
     """
-    return _encoder_config(find_source(directory))
+    return _encoder_config(find_source(directory, base_dir=base_dir))
 
 
 def write_json(directory: str | os.PathLike, name: str, value: Any) -> None:

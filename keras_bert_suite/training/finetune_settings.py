@@ -22,6 +22,11 @@ class RunSettings(ClusterSettings):
     """
 
     init_from: str = setting(help="Model directory to begin with: encoder and tokenizer.")
+    base_dir: str | None = setting(
+        None,
+        help="Where --init_from is the tuned part of a model (LoRA, adapters, ...): the directory "
+        "of its base, where that is not at the place that the tuned part names.",
+    )
     train_file: str = setting(help="Examples to learn.")
     output_dir: str = setting(help="Where the result and the training state go.", free=True)
     dev_file: str | None = setting(

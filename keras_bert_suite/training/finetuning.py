@@ -15,7 +15,6 @@ import keras
 from keras_bert_suite import __version__
 from keras_bert_suite.checkpoints import adapters
 from keras_bert_suite.checkpoints.model_directory import (
-    load_encoder,
     load_model,
     read_encoder_config,
     save_model,
@@ -27,6 +26,7 @@ from keras_bert_suite.data.bucketing import BucketedSource
 from keras_bert_suite.files import atomic_write
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
+from keras_bert_suite.models.heads.head import Head
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.training.best_on_dev import BestOnDev
 from keras_bert_suite.training.finetune_data import FinetuneData
@@ -101,7 +101,7 @@ def finetune(
     if settings.runs() != [settings]:
         return finetune_several(settings, finetune=finetune, say=say)
     strategy = make_strategy(settings.strategy, cluster=settings)
-    config = read_encoder_config(settings.init_from)
+    config = read_encoder_config(settings.init_from, base_dir=settings.base_dir)
     check_sequence_length(settings.sequence_length, max_positions=config.max_positions)
     data = FinetuneData(settings, say=say)
     source = BucketedSource(
@@ -158,13 +158,8 @@ def _compiled_model(
     head = task.head(config, dtype=policy)
     if settings.from_scratch:
         model = BertModel(Encoder(config, dtype=policy), [head], dtype=policy)
-    elif task.needs_stored_head:
-        model = load_model(settings.init_from, dtype=policy)
-        model = answering(model, task, where=settings.init_from, dtype=policy)
-    elif task.goes_on_with_head:
-        model = load_model(settings.init_from, heads=[head], dtype=policy)
     else:
-        model = BertModel(load_encoder(settings.init_from, dtype=policy), [head], dtype=policy)
+        model = _stored_model(settings, task, head, policy=policy)
     base = None if settings.from_scratch else settings.init_from
     model = adapters.apply(model, settings.tuning, base=base)
     if settings.freeze_layers is not None:
@@ -181,6 +176,20 @@ def _compiled_model(
         )
     )
     return model
+
+
+def _stored_model(settings: FinetuneSettings, task: Task, head: Head, *, policy: str) -> BertModel:
+    """What --init_from holds, with the task's head; a tuned part is merged where it can be."""
+    heads: list[Head] | None = [head] if task.goes_on_with_head else []
+    if task.needs_stored_head:
+        heads = None
+    model = load_model(settings.init_from, heads=heads, dtype=policy, base_dir=settings.base_dir)
+    model = adapters.merged_if_possible(model)
+    if task.needs_stored_head:
+        return answering(model, task, where=settings.init_from, dtype=policy)
+    if task.goes_on_with_head:
+        return model
+    return BertModel(model.encoder, [head], dtype=policy)
 
 
 def _early_stop(

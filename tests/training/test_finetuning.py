@@ -4,21 +4,26 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import types
 
 import numpy as np
 import pytest
 import toy_classification as toy
+import tuned_models
 from run_binary import run_binary
 
+from keras_bert_suite.checkpoints import adapters
 from keras_bert_suite.checkpoints.model_directory import load_model, read_config
+from keras_bert_suite.checkpoints.sources import is_tuned_part
 from keras_bert_suite.tasks.classification import Classification
 from keras_bert_suite.training.best_on_dev import BestOnDev
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune
 from keras_bert_suite.training.prediction import Predictor, evaluate_file
 from keras_bert_suite.tuning.full import FullTuning
+from keras_bert_suite.tuning.lora import Lora
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +166,30 @@ def test_from_scratch_and_without_dev_file(files, tmp_path):
     difference = fresh - began.embeddings.token_embeddings.embeddings.numpy()
     assert np.abs(difference).mean() > 0.01
     assert fresh.std() == pytest.approx(0.1 * 0.88, rel=0.1)  # truncated normal, 2 deviations
+
+
+def test_from_a_tuned_part_whose_base_was_moved(files, tmp_path):
+    """Full tuning begins with what LoRA and its base compute together, below the task's head."""
+    base = tmp_path / "base"
+    shutil.copytree(files.encoder, base)
+    lora = Lora(lora_rank=2)
+    tuned_models.write(base, tmp_path / "lora", lora)
+    expected = adapters.merged(load_model(tmp_path / "lora")).encoder.blocks
+    moved = base.rename(tmp_path / "moved")
+    told = {"init_from": str(tmp_path / "lora"), "epochs": 1, "learning_rate": 1e-9}
+    told |= {"dev_file": None, "batch_size": 64}
+    with pytest.raises(ValueError, match="say by --base_dir"):
+        finetune(settings(files, tmp_path / "out", **told))
+    told["base_dir"] = str(moved)
+    finetune(settings(files, tmp_path / "out", **told))
+    assert not is_tuned_part(read_config(tmp_path / "out"))
+    for mine, theirs in zip(load_model(tmp_path / "out").encoder.blocks, expected, strict=True):
+        for a, b in zip(mine.weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6, err_msg=a.path)
+    with pytest.raises(FileNotFoundError, match="A tuned part is merged first"):
+        finetune(settings(files, tmp_path / "twice", **told, tuning=lora))
+    with pytest.raises(ValueError, match="--base_dir. belongs to the tuned part of a model"):
+        finetune(settings(files, tmp_path / "out", base_dir=str(moved)))
 
 
 def test_pairs_and_skipped_rows(files, tmp_path):
