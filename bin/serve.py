@@ -6,24 +6,33 @@ Example:
   bin/query.py --server=127.0.0.1:8500 --model_name=topics --text='How do I reset my password?'
 
 Flags have the names and meanings of tensorflow_model_server as far as it has them; a flag of it
-that is not listed here is not supported. New versions that appear under the base path are served
-without a restart, the old one until the new one is loaded. Health checking and reflection are
-always on. Ctrl-C and SIGTERM let the requests in work end. It listens on 127.0.0.1 unless --host
-says otherwise.
+that is not listed here is refused, with the reason (--helpfull has them). New versions that
+appear under the base path are served without a restart, the old one until the new one is loaded.
+Health checking and reflection are always on. Ctrl-C and SIGTERM let the requests in work end. It
+listens on 127.0.0.1 unless --host says otherwise.
 """
 
 from __future__ import annotations
 
 import logging
+from importlib import metadata
 
-from keras_bert_suite import cli, settings
+from absl import flags
+
+from keras_bert_suite import __version__, cli, settings
+from keras_bert_suite.serving.server import refused_flags
 from keras_bert_suite.serving.server.options import ServerOptions
 
 settings.define_flags(ServerOptions, config=False)
+refused_flags.define()
+_VERSION = flags.DEFINE_bool("version", False, "Print the version of the server and TensorFlow's.")
 
 
 def main(argv: list[str]) -> None:
     del argv
+    if _VERSION.value:
+        print(f"keras_bert_suite: {__version__}\nTensorFlow: {metadata.version('tensorflow')}")
+        return
     options = settings.from_flags(ServerOptions, config=False)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -48,6 +48,7 @@ class _Task:
 @dataclasses.dataclass(kw_only=True)
 class _Batch:
     compute: Compute
+    parameters: BatchingParameters
     due: float  # monotonic seconds
     tasks: list[_Task] = dataclasses.field(default_factory=list)
     rows: int = 0
@@ -57,14 +58,15 @@ class BatchScheduler:
     """Joins requests to batches and computes them on threads of its own.
 
     Args:
-      parameters: sizes, waiting time, threads.
+      parameters: sizes, waiting time, threads; all but the threads where `run` is told others.
     """
 
     def __init__(self, parameters: BatchingParameters):
         self.parameters = parameters
         # Per kind of request the batches in order; only the last one may still take requests.
         self._queues: dict[Hashable, collections.deque[_Batch]] = {}
-        self._waiting = 0
+        # By the identity of the parameters, each of which bounds the batches that wait under it.
+        self._waiting: collections.Counter[int] = collections.Counter()
         self._changed = threading.Condition()
         self._closed = False
         self._threads = [
@@ -75,7 +77,13 @@ class BatchScheduler:
             thread.start()
 
     def run(
-        self, kind: Hashable, inputs: Arrays, *, compute: Compute, deadline: float | None = None
+        self,
+        kind: Hashable,
+        inputs: Arrays,
+        *,
+        compute: Compute,
+        deadline: float | None = None,
+        parameters: BatchingParameters | None = None,
     ) -> dict[str, np.ndarray]:
         """The outputs of a request's rows, computed together with other requests of its kind.
 
@@ -84,14 +92,16 @@ class BatchScheduler:
           inputs: arrays with the same number of rows, at least one array.
           compute: gives the outputs of joined inputs, each with a row for a row.
           deadline: time.monotonic() after which nobody waits for the answer.
+          parameters: of this kind of request, always the same; None takes the scheduler's own.
 
         Raises:
           ServingError: INVALID_ARGUMENT for more rows than a batch takes, UNAVAILABLE when too much
             waits, DEADLINE_EXCEEDED; whatever `compute` raises for this request.
         """
         rows = _rows(inputs)
-        most = self.parameters.max_batch_size
-        if rows > most and not self.parameters.enable_large_batch_splitting:
+        parameters = parameters or self.parameters
+        most = parameters.max_batch_size
+        if rows > most and not parameters.enable_large_batch_splitting:
             raise invalid_argument(
                 f"Task size {rows} is larger than maximum input batch size {most}"
             )
@@ -104,7 +114,7 @@ class BatchScheduler:
             )
             for start in range(0, rows, most)
         ]
-        self._enqueue(key, tasks, compute)
+        self._enqueue(key, tasks, compute, parameters)
         answers = [_wait(task) for task in tasks]
         if len(answers) == 1:
             return answers[0]
@@ -118,22 +128,27 @@ class BatchScheduler:
         for thread in self._threads:
             thread.join()
 
-    def _enqueue(self, key: Hashable, tasks: Sequence[_Task], compute: Compute) -> None:
-        parameters = self.parameters
+    def _enqueue(
+        self,
+        key: Hashable,
+        tasks: Sequence[_Task],
+        compute: Compute,
+        parameters: BatchingParameters,
+    ) -> None:
         with self._changed:
             if self._closed:
                 raise ServingError(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
             for task in tasks:
                 queue = self._queues.setdefault(key, collections.deque())
                 if not queue or queue[-1].rows + task.rows > parameters.max_batch_size:
-                    if self._waiting >= parameters.max_enqueued_batches:
+                    if self._waiting[id(parameters)] >= parameters.max_enqueued_batches:
                         raise ServingError(
                             grpc.StatusCode.UNAVAILABLE,
                             "The batch scheduling queue to which this task was submitted is full",
                         )
                     due = time.monotonic() + parameters.batch_timeout_micros / 1e6
-                    queue.append(_Batch(compute=compute, due=due))
-                    self._waiting += 1
+                    queue.append(_Batch(compute=compute, parameters=parameters, due=due))
+                    self._waiting[id(parameters)] += 1
                 queue[-1].tasks.append(task)
                 queue[-1].rows += task.rows
             self._changed.notify()
@@ -141,7 +156,7 @@ class BatchScheduler:
     def _work(self) -> None:
         while (batch := self._next()) is not None:
             try:
-                _compute(batch, self.parameters)
+                _compute(batch)
             except Exception as error:  # the thread must outlive whatever a batch meets
                 _log.exception("A batch failed")
                 for task in batch.tasks:
@@ -169,11 +184,13 @@ class BatchScheduler:
 
     def _full(self, queue: collections.deque[_Batch]) -> bool:
         # A batch behind another one was begun because that one had no room.
-        return len(queue) > 1 or queue[0].rows >= self.parameters.max_batch_size
+        return len(queue) > 1 or queue[0].rows >= queue[0].parameters.max_batch_size
 
     def _taken(self, queue: collections.deque[_Batch]) -> _Batch:
         batch = queue.popleft()
-        self._waiting -= 1
+        self._waiting[id(batch.parameters)] -= 1
+        if not self._waiting[id(batch.parameters)]:
+            del self._waiting[id(batch.parameters)]  # a model that goes leaves nothing behind
         for key in [key for key, each in self._queues.items() if not each]:
             del self._queues[key]
         if self._queues:
@@ -181,18 +198,18 @@ class BatchScheduler:
         return batch
 
 
-def _compute(batch: _Batch, parameters: BatchingParameters) -> None:
+def _compute(batch: _Batch) -> None:
     tasks = _still_wanted(batch.tasks)
     if not tasks:
         return
     try:
-        answers = _joined(tasks, batch.compute, parameters)
+        answers = _joined(tasks, batch.compute, batch.parameters)
     except Exception as error:
         if len(tasks) == 1:
             tasks[0].answer.set_exception(error)
             return
         for task in tasks:
-            _compute(_Batch(compute=batch.compute, due=batch.due, tasks=[task]), parameters)
+            _compute(dataclasses.replace(batch, tasks=[task]))
         return
     for task, answer in zip(tasks, answers, strict=True):
         task.answer.set_result(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -36,12 +37,13 @@ _log = logging.getLogger(__name__)
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Inference on the models of a manager."""
 
-    def __init__(self, manager: ModelManager, *, metrics: Metrics):
+    def __init__(self, manager: ModelManager, *, metrics: Metrics, as_content: bool = False):
         self._manager = manager
         self._metrics = metrics
+        self._predict = functools.partial(inference.predict, as_content=as_content)
 
     def Predict(self, request, context):  # noqa: N802  (names of the protocol)
-        return self._answer("Predict", inference.predict, request, context)
+        return self._answer("Predict", self._predict, request, context)
 
     def Classify(self, request, context):  # noqa: N802
         return self._answer("Classify", inference.classify, request, context)
@@ -118,6 +120,7 @@ class GrpcOptions:
       num_threads: requests that are worked on at once.
       max_queued: requests that may wait; more get RESOURCE_EXHAUSTED.
       max_message_bytes: the largest request.
+      as_content: answer Predict with numbers as bytes, see `tensors.to_proto`.
     """
 
     addresses: Sequence[str]
@@ -126,6 +129,7 @@ class GrpcOptions:
     num_threads: int
     max_queued: int
     max_message_bytes: int
+    as_content: bool
 
 
 class GrpcServer:
@@ -150,7 +154,8 @@ class GrpcServer:
         )
         self._health = health.HealthServicer()
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(manager, metrics=metrics), self._server
+            PredictionService(manager, metrics=metrics, as_content=options.as_content),
+            self._server,
         )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(manager), self._server

@@ -29,11 +29,18 @@ from keras_bert_suite.serving.server.servable import Servable, Signature
 DEFAULT_SIGNATURE = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
+_METHODS = {"classification": CLASSIFY_METHOD, "regression": REGRESS_METHOD}
 _EXAMPLES = "inputs"
 
 
-def predict(servable: Servable, request) -> predict_pb2.PredictResponse:
+def predict(
+    servable: Servable, request, *, as_content: bool = False
+) -> predict_pb2.PredictResponse:
     """Answers a PredictRequest; `output_filter` chooses among the signature's outputs.
+
+    Args:
+      servable, request: whom to ask, and what.
+      as_content: answer with numbers as bytes, see `tensors.to_proto`.
 
     Raises:
       ServingError: the request does not fit the signature.
@@ -52,7 +59,7 @@ def predict(servable: Servable, request) -> predict_pb2.PredictResponse:
     response = predict_pb2.PredictResponse()
     _fill_spec(response.model_spec, servable=servable, signature_name=name)
     for alias, array in arrays.items():
-        tensors.to_proto(array, response.outputs[alias])
+        tensors.to_proto(array, response.outputs[alias], as_content=as_content)
     return response
 
 
@@ -186,6 +193,11 @@ def _run_on_examples(
     signature = servable.signatures.get(name)
     if signature is None:
         raise invalid_argument(f"No signature was found with the name: {name}")
+    method, found = _METHODS[what], servable.signature_defs[name].method_name
+    if servable.session_options.check_method_names and found != method:
+        raise invalid_argument(
+            f"Expected {what} signature method_name to be {method}. Was: {found}"
+        )
     if len(signature.inputs) != 1:
         raise invalid_argument("Expected one input Tensor.")
     if _EXAMPLES not in signature.inputs:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tensorflow_serving.apis import get_model_status_pb2
@@ -19,7 +20,7 @@ from keras_bert_suite.serving.server.errors import (
     invalid_argument,
     not_found,
 )
-from keras_bert_suite.serving.server.model import Load, Model
+from keras_bert_suite.serving.server.model import Load, LoadPolicy, Model
 from keras_bert_suite.serving.server.servable import Servable
 from keras_bert_suite.serving.versions import find_versions
 
@@ -31,14 +32,27 @@ class ModelManager:
 
     Args:
       load: makes a Servable, see `Model`.
-      warm_up: whether recorded requests are replayed before a version serves.
+      policy: how versions come into service.
+      labels_may_wait: whether a new label may name a version that is not available.
+      num_threads: models that load at once; below 2 one after the other.
+      stop: ends watching, and waiting for another try; set by `close`, and by whom else it is
+        given.
     """
 
-    def __init__(self, *, load: Load, warm_up: bool = True):
-        self._load, self._warm_up = load, warm_up
+    def __init__(
+        self,
+        *,
+        load: Load,
+        policy: LoadPolicy | None = None,
+        labels_may_wait: bool = False,
+        num_threads: int = 0,
+        stop: threading.Event | None = None,
+    ):
+        self._load, self._policy = load, policy or LoadPolicy()
+        self._labels_may_wait, self._num_threads = labels_may_wait, num_threads
         self._models: dict[str, Model] = {}
         self._changing = threading.Lock()  # one change of the models at a time; lookups go on
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
 
     @property
     def available(self) -> dict[str, list[int]]:
@@ -60,9 +74,11 @@ class ModelManager:
                     if current and _same_versions(current.settings, wanted):
                         added[name] = current
                     else:
-                        added[name] = Model(wanted, load=self._load, warm_up=self._warm_up)
-                        added[name].reconcile()
-                    _check(added[name], wanted)
+                        added[name] = Model(wanted, load=self._load, policy=self._policy)
+                fresh = [each for name, each in added.items() if each is not self._models.get(name)]
+                self._for_each(self._load_with_retries, fresh)
+                for name, wanted in settings.items():
+                    self._check(added[name], wanted)
             except ServingError:
                 for name, model in added.items():
                     if self._models.get(name) is not model:
@@ -78,8 +94,7 @@ class ModelManager:
     def reconcile(self) -> None:
         """Looks at the disk once, for all models."""
         with self._changing:
-            for model in self._models.values():
-                model.reconcile()
+            self._for_each(Model.reconcile, list(self._models.values()))
 
     def watch(
         self,
@@ -146,6 +161,36 @@ class ModelManager:
         model.fill_status(response, version=version)
         return response
 
+    def _for_each(self, call: Callable[[Model], None], models: Sequence[Model]) -> None:
+        if self._num_threads < 2:
+            for model in models:
+                call(model)
+            return
+        with ThreadPoolExecutor(self._num_threads, thread_name_prefix="load") as pool:
+            list(pool.map(call, models))
+
+    def _load_with_retries(self, model: Model) -> None:
+        """Loads until a version serves, or as often as the policy allows."""
+        model.reconcile()
+        while not model.available_versions():
+            seconds = model.seconds_to_retry()
+            if seconds is None or self._stop.wait(seconds):
+                return
+            model.reconcile()
+
+    def _check(self, model: Model, settings: ModelSettings) -> None:
+        if not model.available_versions():
+            raise _why_none(model, settings)
+        current = self._models.get(settings.name)
+        known = current.settings.labels if current else {}
+        for label, version in settings.labels.items():
+            may_wait = self._labels_may_wait and known.get(label, version) == version
+            if not may_wait and not model.available(version):
+                raise failed_precondition(
+                    f"Request to assign label to version {version} of model {settings.name}, "
+                    "which is not currently available for inference"
+                )
+
     def _poll(self, seconds: float, look) -> None:
         while not self._stop.wait(seconds):
             try:
@@ -178,17 +223,6 @@ def _same_versions(one: ModelSettings, other: ModelSettings) -> bool:
         other.num_latest,
         other.versions,
     )
-
-
-def _check(model: Model, settings: ModelSettings) -> None:
-    if not model.available_versions():
-        raise _why_none(model, settings)
-    for version in settings.labels.values():
-        if not model.available(version):
-            raise failed_precondition(
-                f"Request to assign label to version {version} of model {settings.name}, which is "
-                "not currently available for inference"
-            )
 
 
 def _why_none(model: Model, settings: ModelSettings) -> ServingError:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +24,21 @@ _log = logging.getLogger(__name__)
 Load = Callable[..., Servable]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoadPolicy:
+    """How a version comes into service.
+
+    Attributes:
+      warm_up: how often its recorded requests are replayed first; 0 for not at all.
+      retries: how often it is tried again after a failure, beside whenever its files change.
+      retry_seconds: the time between two such tries, at least.
+    """
+
+    warm_up: int = 1
+    retries: int = 0
+    retry_seconds: float = 60.0
+
+
 @dataclasses.dataclass(kw_only=True)
 class _Version:
     path: Path
@@ -30,6 +46,8 @@ class _Version:
     error: ServingError | None = None
     servable: Servable | None = None
     fingerprint: tuple | None = None
+    failures: int = 0  # with this fingerprint
+    retry_at: float | None = None  # monotonic seconds
 
 
 class Model:
@@ -38,12 +56,12 @@ class Model:
     Args:
       settings: where the versions are and which to serve.
       load: called with (path, name=, version=); gives a Servable or raises.
-      warm_up: whether recorded requests are replayed before a version serves.
+      policy: warm-up, and tries after a failure.
     """
 
-    def __init__(self, settings: ModelSettings, *, load: Load, warm_up: bool):
+    def __init__(self, settings: ModelSettings, *, load: Load, policy: LoadPolicy):
         self.settings = settings
-        self._load, self._warm_up = load, warm_up
+        self._load, self._policy = load, policy
         self._versions: dict[int, _Version] = {}
         self._lock = threading.Lock()
 
@@ -51,8 +69,9 @@ class Model:
         """Brings what is served in line with the disk and the version policy.
 
         New versions load before old ones unload, and when none of the wanted versions can be
-        loaded the old ones stay. A version that failed is tried again once its files change. A
-        base path that shows no version at all changes nothing: what is loaded goes on.
+        loaded the old ones stay. A version that failed is tried again once its files change, and
+        as often as the policy says. A base path that shows no version at all changes nothing: what
+        is loaded goes on.
         """
         paths = find_versions(self.settings.base_path)
         aspired = self.settings.aspired(set(paths))
@@ -79,6 +98,12 @@ class Model:
         with self._lock:
             failed = [v for v, entry in self._versions.items() if entry.error]
             return self._versions[max(failed)].error if failed else None
+
+    def seconds_to_retry(self) -> float | None:
+        """The time until a version that failed is to be tried again; None where none is."""
+        with self._lock:
+            times = [e.retry_at for e in self._versions.values() if e.retry_at is not None]
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     @contextlib.contextmanager
     def lease(self, version: int | None) -> Iterator[Servable]:
@@ -133,16 +158,20 @@ class Model:
     def _bring_up(self, version: int, path: Path) -> None:
         fingerprint = _fingerprint(path)
         with self._lock:
-            entry = self._versions.get(version)
-            if entry and (entry.servable or entry.fingerprint == fingerprint):
+            entry, failures = self._versions.get(version), 0
+            if entry and entry.servable:
                 return
+            if entry and entry.fingerprint == fingerprint:
+                if entry.retry_at is None or time.monotonic() < entry.retry_at:
+                    return
+                failures = entry.failures
             entry = _Version(path=path, state=_State.Value("LOADING"), fingerprint=fingerprint)
             self._versions[version] = entry
         servable, error = None, None
         try:
             servable = self._load(path, name=self.settings.name, version=version)
-            if self._warm_up:
-                warmup_replay.replay(servable)
+            if self._policy.warm_up:
+                warmup_replay.replay(servable, iterations=self._policy.warm_up)
         except Exception as raised:  # whatever a SavedModel may raise must not end the server
             if servable is not None:
                 servable.retire()
@@ -151,6 +180,10 @@ class Model:
         with self._lock:
             entry.servable, entry.error = servable, error
             entry.state = _State.Value("AVAILABLE" if servable else "END")
+            if error:
+                entry.failures = failures + 1
+                if entry.failures <= self._policy.retries:
+                    entry.retry_at = time.monotonic() + self._policy.retry_seconds
         if servable:
             _log.info("Loaded model %s version %d", self.settings.name, version)
 
@@ -160,6 +193,7 @@ class Model:
             servable, entry.servable = entry.servable, None
             # It stays in the status, as in TF Serving; without a fingerprint it can come again.
             entry.state, entry.fingerprint = _State.Value("END"), None
+            entry.retry_at = None
         if servable:
             servable.retire()
             _log.info("Unloaded model %s version %d", self.settings.name, version)

@@ -16,12 +16,14 @@ from tensorflow.core.protobuf import config_pb2
 
 from keras_bert_suite.serving.server import deadlines
 from keras_bert_suite.serving.server.batching import BatchScheduler
+from keras_bert_suite.serving.server.batching_parameters import BatchingParameters
 from keras_bert_suite.serving.server.errors import (
     deadline_exceeded,
     invalid_argument,
     resource_exhausted,
 )
 from keras_bert_suite.serving.server.monitoring import Metrics
+from keras_bert_suite.serving.server.session_options import SessionOptions
 
 # Each set of fetched outputs is compiled once; a client chooses the set by its output filter.
 _MAX_CALLABLES = 64
@@ -69,6 +71,7 @@ class RunLimits:
       max_batch_rows: the largest size of the first dimension of an input.
       concurrency: how many runs go on at once; others wait their turn.
       batching: joins requests to batches; None runs each alone.
+      batching_parameters: of this model's batches; None takes the scheduler's own.
       metrics: counts the runs.
     """
 
@@ -77,6 +80,7 @@ class RunLimits:
         default_factory=lambda: threading.Semaphore(4)
     )
     batching: BatchScheduler | None = None
+    batching_parameters: BatchingParameters | None = None
     metrics: Metrics | None = None
 
 
@@ -88,22 +92,32 @@ class Servable:
       name: the model's name.
       version: the version's number.
       limits: bounds on a run.
+      session_options: which of its graphs, and how TensorFlow runs it.
 
     Raises:
       OSError or tf.errors.OpError: the directory holds no SavedModel that can be loaded.
     """
 
-    def __init__(self, path: Path, *, name: str, version: int, limits: RunLimits | None = None):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        version: int,
+        limits: RunLimits | None = None,
+        session_options: SessionOptions | None = None,
+    ):
         self.path, self.name, self.version = path, name, version
         self._limits = limits or RunLimits()
-        self._session = tf.compat.v1.Session(graph=tf.Graph())
+        self.session_options = session_options or SessionOptions()
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=self.session_options.config)
         self._callables: dict[tuple, object] = {}
         self._lock = threading.Lock()
         self._leases, self._retired = 0, False
         try:
             with self._session.graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(
-                    self._session, [tf.saved_model.SERVING], str(path)
+                    self._session, [*self.session_options.tags], str(path)
                 )
         except BaseException:
             self._session.close()
@@ -151,6 +165,7 @@ class Servable:
             inputs,
             compute=lambda joined: self._run(signature, joined, fetched),
             deadline=deadline,
+            parameters=self._limits.batching_parameters,
         )
 
     def _run(

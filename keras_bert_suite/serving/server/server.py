@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import signal
@@ -17,12 +18,17 @@ from keras_bert_suite.serving.server.config import ModelSettings
 from keras_bert_suite.serving.server.errors import ServingError
 from keras_bert_suite.serving.server.grpc_service import GrpcOptions, GrpcServer
 from keras_bert_suite.serving.server.manager import ModelManager
+from keras_bert_suite.serving.server.model import LoadPolicy
 from keras_bert_suite.serving.server.monitoring import Metrics, read_metrics_path
 from keras_bert_suite.serving.server.options import ServerOptions
 from keras_bert_suite.serving.server.rest import RestOptions, RestServer
 from keras_bert_suite.serving.server.servable import RunLimits, Servable
+from keras_bert_suite.serving.server.session_options import SessionOptions
 
 _log = logging.getLogger(__name__)
+
+# servables/tensorflow/bundle_factory_util.h
+_BATCHING_FILE = "batching_params.pbtxt"
 
 
 class Server:
@@ -31,13 +37,20 @@ class Server:
     Args:
       models: what to serve, by name.
       options: how.
+      stop: once it is set, a model that fails to load is not tried again.
 
     Raises:
       ValueError: a model cannot be loaded; says which and why.
       OSError: a port is taken.
     """
 
-    def __init__(self, models: Mapping[str, ModelSettings], *, options: ServerOptions):
+    def __init__(
+        self,
+        models: Mapping[str, ModelSettings],
+        *,
+        options: ServerOptions,
+        stop: threading.Event | None = None,
+    ):
         self._options = options
         for port in filter(None, (options.port, options.rest_api_port)):
             _check_free(options.host, port)  # before the models take their seconds to load
@@ -49,11 +62,25 @@ class Server:
             batching=self._batching,
             metrics=self.metrics,
         )
+        session_options = SessionOptions.of(options)
+        per_model = options.enable_per_model_batching_parameters
 
         def load(path, *, name, version):
-            return Servable(path, name=name, version=version, limits=limits)
+            return Servable(
+                path,
+                name=name,
+                version=version,
+                limits=_own_batching(limits, path) if per_model else limits,
+                session_options=session_options,
+            )
 
-        self.manager = ModelManager(load=load, warm_up=options.enable_model_warmup)
+        self.manager = ModelManager(
+            load=load,
+            policy=_load_policy(options),
+            labels_may_wait=options.allow_version_labels_for_unavailable_models,
+            num_threads=options.num_load_threads,
+            stop=stop,
+        )
         try:
             self.manager.apply(models)
         except ServingError as error:
@@ -119,6 +146,7 @@ class Server:
                 num_threads=options.grpc_max_threads,
                 max_queued=options.max_queued_requests,
                 max_message_bytes=options.max_message_bytes,
+                as_content=options.enable_serialization_as_tensor_content,
             )
             faces.append(GrpcServer(self.manager, options=grpc_options, metrics=self.metrics))
         return faces
@@ -149,7 +177,7 @@ def serve(options: ServerOptions) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    server = Server(_models(options), options=options)
+    server = Server(_models(options), options=options, stop=stop)
     if not stop.is_set():
         server.start()
         print(server.describe(), flush=True)
@@ -169,6 +197,22 @@ def _batching(options: ServerOptions) -> BatchScheduler | None:
         return None
     path = options.batching_parameters_file
     return BatchScheduler(BatchingParameters.from_file(path) if path else BatchingParameters())
+
+
+def _own_batching(limits: RunLimits, path: Path) -> RunLimits:
+    """The limits of a version with what its own batching file says; without one it is alone."""
+    file = path / _BATCHING_FILE
+    if not file.exists():
+        return dataclasses.replace(limits, batching=None)
+    return dataclasses.replace(limits, batching_parameters=BatchingParameters.from_file(file))
+
+
+def _load_policy(options: ServerOptions) -> LoadPolicy:
+    return LoadPolicy(
+        warm_up=options.enable_model_warmup and max(1, options.num_request_iterations_for_warmup),
+        retries=options.max_num_load_retries,
+        retry_seconds=options.load_retry_interval_micros / 1e6,
+    )
 
 
 def _address(host: str, port: int) -> str:

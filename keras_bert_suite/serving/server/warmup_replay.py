@@ -18,8 +18,12 @@ _CALLS = {
 }
 
 
-def replay(servable: Servable) -> int:
+def replay(servable: Servable, *, iterations: int = 1) -> int:
     """Runs the servable's warm-up records and returns how many there were; 0 without a file.
+
+    Args:
+      servable: just loaded.
+      iterations: how often each record is run.
 
     Raises:
       ServingError: too many records, a record of another kind, or a request that fails.
@@ -38,6 +42,7 @@ def replay(servable: Servable) -> int:
         kind = log.WhichOneof("log_type")
         if kind not in _CALLS:
             raise invalid_argument(f"Unsupported log_type for warmup: {kind} in {path}")
-        _CALLS[kind](servable, getattr(log, kind).request)
+        for _ in range(iterations):
+            _CALLS[kind](servable, getattr(log, kind).request)
         count += 1
     return count

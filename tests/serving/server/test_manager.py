@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import threading
 import time
@@ -13,10 +14,14 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2, predict_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from keras_bert_suite.serving import warmup
 from keras_bert_suite.serving.server import config, inference
 from keras_bert_suite.serving.server.errors import ServingError
 from keras_bert_suite.serving.server.manager import ModelManager
+from keras_bert_suite.serving.server.model import LoadPolicy
+from keras_bert_suite.serving.server.options import ServerOptions
 from keras_bert_suite.serving.server.servable import RunLimits, Servable
+from keras_bert_suite.serving.server.session_options import SessionOptions
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +177,135 @@ def test_labels_move_between_loaded_versions_only(manager, versions, base):
         manager.apply(settings(base, policy="all", labels={"stable": 9}))
     assert caught.value.code is grpc.StatusCode.FAILED_PRECONDITION
     assert ask(manager, version_label="stable") == 2.0
+
+
+def test_new_labels_wait_for_their_version_where_that_is_allowed(versions, base):
+    manager = ModelManager(load=Servable, labels_may_wait=True)
+    manager.apply(settings(base, num_latest=2, labels={"stable": 1, "canary": 2}))
+    with pytest.raises(ServingError, match=r"not found for request: Specific\(half, 2\)"):
+        ask(manager, version_label="canary")
+    publish(versions, base, 2)
+    manager.reconcile()
+    assert ask(manager, version_label="canary") == 2.0
+    with pytest.raises(ServingError, match="assign label to version 3 of model half"):
+        manager.apply(settings(base, num_latest=2, labels={"stable": 3}))  # a label in use
+    manager.close()
+
+
+def failing_load(failures):
+    """(load, the times it was called); raises so many times before it loads."""
+    times = []
+
+    def load(path, **options):
+        times.append(time.monotonic())
+        if len(times) <= failures:
+            raise OSError("not yet")
+        return Servable(path, **options)
+
+    return load, times
+
+
+def test_a_load_that_fails_is_tried_again_as_often_as_told(base):
+    load, times = failing_load(2)
+    manager = ModelManager(load=load, policy=LoadPolicy(retries=2, retry_seconds=0.05))
+    manager.apply(settings(base))
+    assert ask(manager) == 1.0
+    assert len(times) == 3
+    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= 0.05
+    manager.close()
+    load, times = failing_load(2)
+    manager = ModelManager(load=load, policy=LoadPolicy(retries=1, retry_seconds=0))
+    with pytest.raises(ServingError, match="can be loaded: .*not yet"):
+        manager.apply(settings(base))
+    assert len(times) == 2
+
+
+def test_tries_of_a_new_version_leave_the_watch_free_between_them(versions, base):
+    load, times = failing_load(0)
+    manager = ModelManager(load=load, policy=LoadPolicy(retries=1, retry_seconds=3600))
+    manager.apply(settings(base))
+    (base / "2").mkdir()
+    (base / "2" / "saved_model.pb").write_bytes(b"no model")
+    for _ in range(3):
+        manager.reconcile()
+    assert len(times) == 2  # the next try is an hour away
+    manager.close()
+
+
+def test_who_stops_does_not_wait_for_the_next_try(base):
+    stop = threading.Event()
+    load, times = failing_load(9)
+    policy = LoadPolicy(retries=9, retry_seconds=3600)
+    manager = ModelManager(load=load, policy=policy, stop=stop)
+    threading.Timer(0.1, stop.set).start()
+    with pytest.raises(ServingError, match="not yet"):
+        manager.apply(settings(base))
+    assert len(times) == 1
+
+
+def test_models_load_at_once_where_that_is_asked_for(base):
+    meeting = threading.Barrier(2, timeout=60)
+
+    def load(path, **options):
+        meeting.wait()  # goes on when both are here
+        return Servable(path, **options)
+
+    manager = ModelManager(load=load, num_threads=2)
+    two = {name: config.ModelSettings(name=name, base_path=base) for name in ("half", "again")}
+    manager.apply(two)
+    assert manager.available == {"half": [1], "again": [1]}
+    manager.close()
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_recorded_requests_are_replayed_as_often_as_told(base, times):
+    warmup.write(
+        base / "1", [("serving_default", {"x": _zero()}), ("serving_default", {"x": _zero()})]
+    )
+    runs = []
+
+    class Counting(Servable):
+        def run(self, *args):
+            runs.append(args)
+            return super().run(*args)
+
+    manager = ModelManager(load=Counting, policy=LoadPolicy(warm_up=times))
+    manager.apply(settings(base))
+    assert len(runs) == 2 * times
+    manager.close()
+
+
+def test_tags_and_what_tensorflow_is_told(base, tmp_path):
+    options = ServerOptions(
+        model_base_path="m",
+        saved_model_tags="serve,gpu",
+        tensorflow_intra_op_parallelism=3,
+        tensorflow_inter_op_parallelism=2,
+        per_process_gpu_memory_fraction=0.5,
+    )
+    told = SessionOptions.of(options)
+    assert told.tags == ("serve", "gpu")
+    config_ = told.config
+    assert (config_.intra_op_parallelism_threads, config_.inter_op_parallelism_threads) == (3, 2)
+    assert config_.gpu_options.per_process_gpu_memory_fraction == 0.5
+    with pytest.raises(RuntimeError, match="'gpu'.* could not be found in SavedModel"):
+        Servable(base / "1", name="half", version=1, session_options=told)
+    file = tmp_path / "session"
+    file.write_text("intra_op_parallelism_threads: 7 allow_soft_placement: true")
+    options = ServerOptions(model_base_path="m", tensorflow_session_config_file=str(file))
+    assert SessionOptions.of(options).config.intra_op_parallelism_threads == 7
+    options = dataclasses.replace(options, tensorflow_session_parallelism=2)
+    config_ = SessionOptions.of(options).config
+    assert (config_.intra_op_parallelism_threads, config_.inter_op_parallelism_threads) == (2, 2)
+    assert config_.allow_soft_placement
+    servable = Servable(
+        base / "1", name="half", version=1, session_options=SessionOptions.of(options)
+    )
+    assert servable._session._config.inter_op_parallelism_threads == 2
+    servable.retire()
+    file.write_text("nothing: 1")
+    with pytest.raises(ValueError, match="Error parsing text-format tensorflow.ConfigProto"):
+        SessionOptions.of(options)
 
 
 def test_a_config_that_fails_changes_nothing(manager, base, tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +14,15 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from keras_bert_suite.serving.client import Client, Tls
+import keras_bert_suite
+from keras_bert_suite.serving.client import Client, RequestError, Tls
+from keras_bert_suite.serving.server import refused_flags
 from keras_bert_suite.serving.server.monitoring import read_metrics_path
 from keras_bert_suite.serving.server.options import ServerOptions
+from keras_bert_suite.serving.server.refused_flags import REFUSED
 
 METRICS = "/monitoring/prometheus/metrics"
 
@@ -110,6 +117,57 @@ def test_metrics_count_requests_by_model_and_status(loaded_server):
     assert ':tensorflow:serving:runtime_latency_count{model_name="half_plus_two"}' in text
 
 
+@pytest.fixture(scope="module")
+def other_server(start_server, contract_config, tmp_path_factory):
+    """A server whose model echo has batches of its own, and half_plus_two none."""
+    root = tmp_path_factory.mktemp("other") / "models"
+    shutil.copytree(contract_config.parent, root)
+    config = root / contract_config.name
+    config.write_text(config.read_text().replace(str(contract_config.parent), str(root)))
+    (root / "echo" / "7" / "batching_params.pbtxt").write_text("max_batch_size { value: 2 }")
+    (root / "batching").write_text("max_batch_size { value: 1 } num_batch_threads { value: 1 }")
+    return start_server(
+        f"--model_config_file={config}",
+        "--enable_batching",
+        "--enable_per_model_batching_parameters",
+        f"--batching_parameters_file={root / 'batching'}",
+        "--enable_serialization_as_tensor_content",
+        "--enable_signature_method_name_check",
+        "--num_load_threads=2",
+        "--tensorflow_session_parallelism=1",
+        "--enable_profiler=false",
+    )
+
+
+def test_a_model_is_batched_by_its_own_file_or_not_at_all(other_server):
+    with Client(other_server.grpc, model_name="echo") as client:
+        assert client.predict({"text": ["a", "bc"]})["length"] == [1, 2]
+        with pytest.raises(RequestError, match="Task size 3 is larger than .* batch size 2"):
+            client.predict({"text": ["a", "b", "c"]})
+    with Client(other_server.grpc, model_name="half_plus_two") as client:
+        assert client.predict({"x": [0.0, 1.0, 2.0]}) == {"y": [3.0, 3.5, 4.0]}
+
+
+def test_numbers_as_bytes(other_server):
+    with grpc.insecure_channel(other_server.grpc) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        y = stub.Predict(request(2.0), timeout=20).outputs["y"]
+    assert (y.tensor_content, list(y.float_val)) == (np.float32([4.0]).tobytes(), [])
+    with Client(other_server.rest, model_name="half_plus_two", rest=True) as client:
+        assert client.predict({"x": [2.0]}) == {"output": [4.0]}
+
+
+@pytest.mark.parametrize("call", ["classify", "regress"])
+def test_method_names_are_checked_where_that_is_asked_for(other_server, server, call):
+    body = json.dumps({"signature_name": f"{call}_x_to_y", "examples": [{"x": 2.0}]}).encode()
+    path = f"/v1/models/half_plus_two:{call}"
+    assert urllib.request.urlopen(f"http://{server.rest}{path}", body).status == 200
+    with pytest.raises(urllib.error.HTTPError, match="400") as caught:
+        urllib.request.urlopen(f"http://{other_server.rest}{path}", body)
+    message = json.load(caught.value)["error"]
+    assert f"to be tensorflow/serving/{call}. Was: tensorflow/serving/predict" in message
+
+
 def test_metrics_are_off_unless_asked_for(server):
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(f"http://{server.rest}{METRICS}")
@@ -124,13 +182,62 @@ def test_metrics_are_off_unless_asked_for(server):
         ({"port": 65536}, r"--port must be in 0..65535. Received: 65536"),
         ({"grpc_max_threads": 0}, "--grpc_max_threads must be at least 1. Received: 0"),
         ({"batching_parameters_file": "x"}, "needs --enable_batching"),
+        ({"enable_per_model_batching_parameters": True}, "needs --enable_batching"),
         ({"monitoring_config_file": "x"}, "needs --rest_api_port"),
+        ({"max_num_load_retries": -1}, "--max_num_load_retries must be at least 0. Received: -1"),
+        ({"saved_model_tags": "serve,"}, "must be tags, comma separated. Received: 'serve,'"),
+        ({"per_process_gpu_memory_fraction": 1.5}, "must be in .0, 1.. Received: 1.5"),
+        (
+            {"tensorflow_session_parallelism": 1, "tensorflow_inter_op_parallelism": 1},
+            "sets both --tensorflow_intra_op_parallelism and .*: give it, or them",
+        ),
         ({"grpc_channel_arguments": "a=1,b"}, "must read NAME=VALUE,... Received: 'b'"),
     ],
 )
 def test_bad_options_are_errors(fields, message):
     with pytest.raises(ValueError, match=message):
         ServerOptions(**{"model_base_path": "models", **fields})
+
+
+def serve(repository, *flags):
+    return subprocess.run(
+        [sys.executable, "bin/serve.py", *flags],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_flags_of_tensorflow_model_server_that_are_refused(name):
+    """Each by its name, with the reason; but for a value that asks for what is done anyway."""
+    refused, values = REFUSED[name], flags.FlagValues()
+    refused_flags.define(values)
+    other = {"None": "x", "True": "false", "False": "true", "0": "3"}[str(refused.taken)]
+    with pytest.raises(flags.IllegalFlagValueError) as caught:
+        values(["serve", f"--{name}={other}"])
+    assert f"--{name}={other}" in str(caught.value)
+    assert refused.reason in str(caught.value)
+    if refused.taken is not None:
+        values(["serve", f"--{name}={str(refused.taken).lower()}"])
+        assert values[name].value == refused.taken
+
+
+def test_refused_flags_at_the_program(repository):
+    result = serve(repository, "--model_base_path=m", "--use_alts_credentials")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: flag --use_alts_credentials=")
+    assert "--ssl_config_file has TLS." in result.stderr
+    assert "use_alts_credentials" not in serve(repository, "--help").stdout
+
+
+def test_its_version(repository):
+    result = serve(repository, "--version")
+    assert result.stdout.splitlines() == [
+        f"keras_bert_suite: {keras_bert_suite.__version__}",
+        f"TensorFlow: {tf.__version__}",
+    ]
 
 
 def test_channel_arguments_are_numbers_and_texts():

@@ -1,0 +1,61 @@
+"""How a SavedModel is loaded: its tags, TensorFlow's threads, what is checked of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow.core.protobuf import config_pb2
+
+from keras_bert_suite.serving.server.options import ServerOptions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """What all sessions of a server have in common.
+
+    Attributes:
+      tags: of the graph to load, all of them.
+      config: TensorFlow's own options of a session.
+      check_method_names: whether Classify and Regress want the signature's method name, too.
+    """
+
+    tags: tuple[str, ...] = ("serve",)
+    config: config_pb2.ConfigProto | None = None
+    check_method_names: bool = False
+
+    @classmethod
+    def of(cls, options: ServerOptions) -> SessionOptions:
+        """What the flags say.
+
+        Raises:
+          OSError: --tensorflow_session_config_file cannot be read.
+          ValueError: it is no ConfigProto.
+        """
+        return cls(
+            tags=tuple(options.saved_model_tags.split(",")),
+            config=_config(options),
+            check_method_names=options.enable_signature_method_name_check,
+        )
+
+
+def _config(options: ServerOptions) -> config_pb2.ConfigProto:
+    """The file's options; a flag that is given counts more, as in TF Serving."""
+    config, path = config_pb2.ConfigProto(), options.tensorflow_session_config_file
+    if path:
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            text_format.Parse(text, config)
+        except text_format.ParseError as error:
+            raise ValueError(
+                f"Error parsing text-format tensorflow.ConfigProto: {path}: {error}"
+            ) from error
+    both = options.tensorflow_session_parallelism
+    if intra := options.tensorflow_intra_op_parallelism or both:
+        config.intra_op_parallelism_threads = intra
+    if inter := options.tensorflow_inter_op_parallelism or both:
+        config.inter_op_parallelism_threads = inter
+    if options.per_process_gpu_memory_fraction:
+        config.gpu_options.per_process_gpu_memory_fraction = options.per_process_gpu_memory_fraction
+    return config
