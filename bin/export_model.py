@@ -4,6 +4,7 @@
 Example:
   bin/export_model.py --model_dir=model/ --export_dir=exported/topics
   bin/serve.py --model_name=topics --model_base_path=exported/topics
+  bin/export_model.py --model_dirs=topics=topics-lora/,names=names-houlsby/ --export_dir=exported
   bin/export_model.py --check=exported/topics
 
 Tokenization and decoding are inside: the SavedModel takes text and gives labels and scores. It
@@ -24,7 +25,8 @@ _MODEL_DIRS = flags.DEFINE_list(
     "model_dirs",
     None,
     "Instead: several tuned parts of one base as NAME=DIRECTORY, in one SavedModel with the base "
-    "once; their signatures begin with NAME.",
+    "once; their signatures begin with NAME. One more, mixed, takes rows for all of them: beside "
+    "the texts its input task has the NAME of each row's.",
 )
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Base path; the version is written below it.")
 _CHECK = flags.DEFINE_string(
@@ -35,6 +37,12 @@ _BASE_DIR = flags.DEFINE_string(
 )
 _MERGE = flags.DEFINE_bool(
     "merge", True, "Put a tuned part into the weights of its base where its method can (LoRA)."
+)
+_MIXED = flags.DEFINE_bool(
+    "mixed",
+    None,
+    "Of --model_dirs: whether there is the signature mixed (default: where one pass of the encoder "
+    "can tell all tasks apart, which it cannot with --tuning=prompt).",
 )
 _VERSION = flags.DEFINE_integer("version", None, "Version (default: the highest there plus 1).")
 _PRECISION = flags.DEFINE_enum(
@@ -72,12 +80,15 @@ def main(argv: list[str]) -> None:
         options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
         base_dir=_BASE_DIR.value,
         merge=_MERGE.value,
+        mixed=_MIXED.value,
     )
     print(
         f"Wrote {result.path} with the signatures {', '.join(result.signatures)}; its answers "
         f"differ from the model's by at most {result.difference:.1e}. Serve it with: "
         f"bin/serve.py --model_base_path={_EXPORT_DIR.value}"
     )
+    if result.not_mixed:
+        print(f"There is no signature mixed: {result.not_mixed}")
 
 
 def _check(directory: str) -> None:

@@ -11,6 +11,9 @@ Examples:
   bin/query.py --server=models.example.org:8500 --cacert=ca.pem --cert=me.pem --key=me.key \\
       --model_name=topics --text='Hi'
 
+  bin/query.py --server=127.0.0.1:8500 --model_name=all --task=topics --text='How do I reset it?' \\
+      --task=names --text='Ask Ada.'
+
 It speaks to bin/serve.py and to TensorFlow Serving alike. While the server cannot be reached it
 tries again until --timeout. --rest answers sooner, for it need not import TensorFlow.
 """
@@ -29,7 +32,12 @@ _SERVER = flags.DEFINE_string(
 _MODEL_NAME = flags.DEFINE_string("model_name", "default", "The model's name at the server.")
 _VERSION = flags.DEFINE_integer("version", None, "Version; the newest by default.")
 _LABEL = flags.DEFINE_string("version_label", None, "Version label, instead of --version.")
-_SIGNATURE = flags.DEFINE_string("signature", "serving_default", "The signature's name.")
+_SIGNATURE = flags.DEFINE_string(
+    "signature", None, "The signature's name (default: serving_default; with --task: mixed)."
+)
+_TASK = flags.DEFINE_multi_string(
+    "task", [], "Of a model with the signature mixed: the task of each text, or one for all."
+)
 _TEXT = flags.DEFINE_multi_string("text", [], "A text; may be repeated.")
 _TEXT_A = flags.DEFINE_multi_string("text_a", [], "First text of a pair; may be repeated.")
 _TEXT_B = flags.DEFINE_multi_string("text_b", [], "Second text of a pair; as often as --text_a.")
@@ -65,7 +73,8 @@ def main(argv: list[str]) -> None:
         tls=tls,
     )
     with client:
-        for answer in client.answers(inputs, signature=_SIGNATURE.value):
+        default = "mixed" if _TASK.value else "serving_default"
+        for answer in client.answers(inputs, signature=_SIGNATURE.value or default):
             print(json.dumps(answer, ensure_ascii=False))
 
 
@@ -78,10 +87,10 @@ def _inputs() -> dict[str, list]:
             "--text_a and --text_b make pairs and must be given equally often. "
             f"Received: {len(_TEXT_A.value)} and {len(_TEXT_B.value)}."
         )
-    if _TEXT.value:
-        return {"text": _TEXT.value}
-    if _TEXT_A.value:
-        return {"text_a": _TEXT_A.value, "text_b": _TEXT_B.value}
+    if _INPUTS.value is None:
+        return _texts() | _tasks(len(_TEXT.value or _TEXT_A.value))
+    if _TASK.value:
+        raise ValueError("--task goes with texts; --inputs has all inputs, also task.")
     try:
         inputs = json.loads(_INPUTS.value)
     except ValueError as error:
@@ -89,6 +98,21 @@ def _inputs() -> dict[str, list]:
     if not isinstance(inputs, dict) or not all(isinstance(v, list) for v in inputs.values()):
         raise ValueError("--inputs must be a JSON object of lists, name -> values.")
     return inputs
+
+
+def _texts() -> dict[str, list]:
+    if _TEXT.value:
+        return {"text": _TEXT.value}
+    return {"text_a": _TEXT_A.value, "text_b": _TEXT_B.value}
+
+
+def _tasks(count: int) -> dict[str, list]:
+    tasks = _TASK.value * count if len(_TASK.value) == 1 else _TASK.value
+    if tasks and len(tasks) != count:
+        raise ValueError(
+            f"--task must be given once, or as often as the texts: {count}. Received: {len(tasks)}."
+        )
+    return {"task": tasks} if tasks else {}
 
 
 def run():

@@ -12,6 +12,7 @@ from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.text.tokenizer import Tokenizer
 
 _MEANINGS = {
+    "task": "which of the tasks answers the row, by its name",
     "text": "UTF-8 text; what is longer than max_length tokens is cut",
     "text_a": "first text of each pair, UTF-8",
     "text_b": "second text of each pair, UTF-8",

@@ -22,6 +22,7 @@ from keras_bert_suite.text.tokenizer import Tokenizer
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _DEFAULT = "serving_default"
+MIXED = "mixed"  # the signature whose rows name their task, see mixed.py
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,10 +91,10 @@ def load_several(
     adapters: AdapterSet | None = None
     sources = {}
     for name, directory in model_dirs.items():
-        if not _NAME.fullmatch(name) or name == _DEFAULT:
+        if not _NAME.fullmatch(name) or name in (_DEFAULT, MIXED):
             raise ValueError(
                 "A task's name begins its signatures' and must be of letters, digits, and ._- "
-                f"behind the first. Received: {name!r}"
+                f"behind the first; {_DEFAULT} and {MIXED} are taken. Received: {name!r}"
             )
         found = find_source(directory, base_dir=base_dir)
         if not is_tuned_part(found.values):

@@ -16,7 +16,8 @@ import keras_bert_suite
 from keras_bert_suite.files import atomic_directory
 from keras_bert_suite.serving import artifact_check, export_sources, warmup
 from keras_bert_suite.serving.canonical import make_canonical
-from keras_bert_suite.serving.export_sources import ExportSource
+from keras_bert_suite.serving.export_sources import MIXED, ExportSource
+from keras_bert_suite.serving.mixed import MEANING, Mixed, mixed_if_possible
 from keras_bert_suite.serving.signatures import (
     CLASSIFY_METHOD,
     TOKEN_INPUTS,
@@ -50,12 +51,14 @@ class ExportResult:
       version: its number.
       signatures: names.
       difference: the largest difference of its answers from the Keras model's on sample texts.
+      not_mixed: why several tasks have no signature `mixed`; None where they have, or must not.
     """
 
     path: Path
     version: int
     signatures: tuple[str, ...]
     difference: float
+    not_mixed: str | None = None
 
 
 def export_model(
@@ -68,6 +71,7 @@ def export_model(
     options: Mapping[str, Any] | None = None,
     base_dir: str | os.PathLike | None = None,
     merge: bool = True,
+    mixed: bool | None = None,
 ) -> ExportResult:
     """Writes a version directory with a SavedModel, warm-up records and serving.json.
 
@@ -86,6 +90,7 @@ def export_model(
       base_dir: of a tuned part, see `load_model`.
       merge: whether a tuned part becomes weights of a plain model where its method can, which
         computes less; several stay as they are.
+      mixed: whether several get the signature `mixed` too, see mixed.py; None: where they can.
 
     Raises:
       ValueError: what is wrong with the model directory or an argument, or the artifact's answers
@@ -103,9 +108,10 @@ def export_model(
     else:
         told = {"task": task, "options": options, "base_dir": base_dir}
         sources = {"": export_sources.load(model_dir, precision, merge=merge, **told)}
+    mixture, not_mixed = mixed_if_possible(sources, wanted=mixed)
     target = Path(export_dir) / str(version)
     with atomic_directory(target, replace=False) as folder, tensorflow_os_errors(target):
-        signatures = _write_saved_model(sources, folder)
+        signatures = _write_saved_model(sources, mixture, folder)
         requests = _sample_requests(signatures)
         # The first of each signature: what a client will send, in small.
         firsts = {name: inputs for name, inputs in reversed(requests)}
@@ -114,11 +120,15 @@ def export_model(
         difference = artifact_check.check(
             folder,
             requests=requests,
-            expected=_expected(sources, requests),
+            expected=_expected(sources, mixture, requests),
             tolerance=TOLERANCES[precision],
         )
     return ExportResult(
-        path=target, version=version, signatures=tuple(signatures), difference=difference
+        path=target,
+        version=version,
+        signatures=tuple(signatures),
+        difference=difference,
+        not_mixed=not_mixed,
     )
 
 
@@ -137,8 +147,8 @@ def _version(export_dir: Path, version: int | None) -> int:
 
 
 def _write_saved_model(
-    sources: Mapping[str, ExportSource], folder: Path
-) -> dict[str, tuple[ExportSource, Signature]]:
+    sources: Mapping[str, ExportSource], mixture: Mixed | None, folder: Path
+) -> dict[str, tuple[ExportSource | Mixed, Signature]]:
     module = tf.Module()
     # The variables alone: tracking the Keras models too would store each weight twice. Models that
     # share a base have variables in common.
@@ -146,8 +156,8 @@ def _write_saved_model(
     module.weights = [*{id(weight): weight for weight in weights}.values()]
     module.tables = [table for one in sources.values() for table in one.tokenizer.trackables]
     cores = {name: _core(source) for name, source in sources.items()}
-    module.cores = [*cores.values()]
-    signatures = _signatures(sources, cores)
+    module.cores = [*cores.values(), *([mixture.core] if mixture else [])]
+    signatures = _signatures(sources, mixture, cores)
     functions = {name: _traced(signature) for name, (_, signature) in signatures.items()}
     module.signature_functions = functions
     # Gradients are for training; a server would load them for nothing.
@@ -166,10 +176,12 @@ def _core(source: ExportSource):
 
 
 def _signatures(
-    sources: Mapping[str, ExportSource], cores: Mapping[str, Any] | None = None
-) -> dict[str, tuple[ExportSource, Signature]]:
-    """All signatures by their names in the SavedModel, with the source that each belongs to."""
-    found = {}
+    sources: Mapping[str, ExportSource],
+    mixture: Mixed | None,
+    cores: Mapping[str, Any] | None = None,
+) -> dict[str, tuple[ExportSource | Mixed, Signature]]:
+    """All signatures by their names in the SavedModel, with what each belongs to."""
+    found: dict[str, tuple[ExportSource | Mixed, Signature]] = {}
     for source_name, source in sources.items():
         made = Signatures(
             source.model,
@@ -181,6 +193,8 @@ def _signatures(
         for name, signature in made.items():
             whole = source_name if name == _DEFAULT else f"{source_name}/{name}"
             found[whole if source_name else name] = (source, signature)
+    if mixture:
+        found[MIXED] = (mixture, mixture.signature)
     return {_DEFAULT: next(iter(found.values())), **found}
 
 
@@ -206,7 +220,7 @@ def _set_methods(folder: Path, methods: Mapping[str, str]) -> None:
 
 
 def _sample_requests(
-    signatures: Mapping[str, tuple[ExportSource, Signature]],
+    signatures: Mapping[str, tuple[ExportSource | Mixed, Signature]],
 ) -> list[artifact_check.Request]:
     """Requests to every signature: one row and several rows, empty and overlong text among them."""
     requests: list[artifact_check.Request] = []
@@ -217,8 +231,10 @@ def _sample_requests(
 
 
 def _sample_inputs(
-    source: ExportSource, signature: Signature, texts: list[str]
+    source: ExportSource | Mixed, signature: Signature, texts: list[str]
 ) -> dict[str, np.ndarray]:
+    if isinstance(source, Mixed):
+        return source.sample_inputs(texts)
     names = [spec.name for spec in signature.specs]
     if signature.method == CLASSIFY_METHOD:
         text_names = source.task.signature()["serving_default"]["inputs"]
@@ -242,14 +258,17 @@ def _example(names: list[str], text: str) -> bytes:
 
 
 def _expected(
-    sources: Mapping[str, ExportSource], requests: list[artifact_check.Request]
+    sources: Mapping[str, ExportSource],
+    mixture: Mixed | None,
+    requests: list[artifact_check.Request],
 ) -> list[dict[str, np.ndarray]]:
     """The Keras models' own answers, computed without the exported functions."""
-    signatures = _signatures(sources)
+    signatures = _signatures(sources, mixture)
     expected = []
     for name, inputs in requests:
-        _, signature = signatures[name]
-        outputs = signature.compute({k: tf.constant(v) for k, v in inputs.items()})
+        source, signature = signatures[name]
+        compute = source.expected if isinstance(source, Mixed) else signature.compute
+        outputs = compute({k: tf.constant(v) for k, v in inputs.items()})
         expected.append({alias: value.numpy() for alias, value in outputs.items()})
     return expected
 
@@ -264,6 +283,8 @@ def _write_description(
         folder, task=source.task, max_length=source.max_length, tokenizer=source.tokenizer
     )
     values["precision"] = precision
+    if MIXED in values["signatures"]:
+        values["signatures"][MIXED]["meaning"] = MEANING
     if "" not in sources:
         values["tasks"] = {
             name: {"task": one.task and one.task.to_config(), "max_length": one.max_length}

@@ -23,13 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from keras_bert_suite.models.bert_model import BertModel
+from keras_bert_suite.serving.row_parts import in_parts
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.text.tokenizer import Tokenizer
 
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 TOKEN_INPUTS = ("token_ids", "segment_ids", "padding_mask")
-_ROWS_AT_ONCE = 32  # of rows whose number a single text decides
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -85,7 +85,7 @@ class Signatures:
         found = {}
         for name, description in self._task.signature().items():
             inputs = description["inputs"]
-            found[name] = Signature(specs=_text_specs(inputs), compute=self._answer_texts)
+            found[name] = Signature(specs=text_specs(inputs), compute=self._answer_texts)
         found["tokens"] = Signature(specs=token_specs(self._task), compute=self._answer_tokens)
         if self._labels:
             found["classify"] = Signature(
@@ -97,7 +97,7 @@ class Signatures:
 
     def _of_pretrained(self) -> dict[str, Signature]:
         found = {
-            "serving_default": Signature(specs=_text_specs(["text"]), compute=self._embed_texts),
+            "serving_default": Signature(specs=text_specs(["text"]), compute=self._embed_texts),
             "tokens": Signature(specs=token_specs(), compute=self._encode_tokens),
         }
         if "mlm" in self._model.heads:
@@ -111,13 +111,13 @@ class Signatures:
         texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
         batch = self._task.serving_features(texts, self._tokenizer, self._max_length)
         decoded = self._task.decode(self._run_rows(batch), batch)
-        return _plain(self._task.served(decoded, batch, texts))
+        return plain(self._task.served(decoded, batch, texts))
 
     def _answer_tokens(self, batch: Tensors) -> dict[str, tf.Tensor]:
         batch = {**batch, **self._checked(batch)}
         logits = self._run(batch)
         answers = self._task.served(self._task.decode(logits, batch), batch, {})
-        return _plain({**logits, **answers})
+        return plain({**logits, **answers})
 
     def _classify(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         names = self._task.signature()["serving_default"]["inputs"]
@@ -133,7 +133,7 @@ class Signatures:
         ids = self._tokenizer.ragged_ids(tf.ensure_shape(texts["text"], [None]))
         batch = self._tokenizer.pack(ids, max_length=self._max_length)
         encoded = self._run(batch)
-        return _plain(_embeddings(encoded, batch))
+        return plain(_embeddings(encoded, batch))
 
     def _encode_tokens(self, batch: Tensors) -> dict[str, tf.Tensor]:
         batch = self._checked(batch)
@@ -141,7 +141,7 @@ class Signatures:
         outputs = {**_embeddings(encoded, batch), "sequence_output": encoded["sequence_output"]}
         if "nsp" in self._model.heads:
             outputs.update(self._model.heads["nsp"](encoded, batch))
-        return _plain(outputs)
+        return plain(outputs)
 
     def _predict_masked(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         batch = self._checked(inputs)
@@ -149,7 +149,7 @@ class Signatures:
         length = tf.shape(batch["token_ids"])[1]
         with tf.control_dependencies(
             [
-                _require(
+                require(
                     (positions >= 0) & (positions < length),
                     "prediction_positions must be in [0, length of token_ids)",
                 )
@@ -160,7 +160,7 @@ class Signatures:
         encoded["token_embedding_table"] = tf.convert_to_tensor(
             self._model.encoder.embeddings.token_embeddings.embeddings.value
         )
-        return _plain(self._model.heads["mlm"](encoded, batch))
+        return plain(self._model.heads["mlm"](encoded, batch))
 
     def _run(self, batch: Tensors) -> dict[str, tf.Tensor]:
         return dict(self._core(*(batch[name] for name in self._inputs)))
@@ -169,7 +169,7 @@ class Signatures:
         """`_run`, a few rows at a time where one text may have become any number of them."""
         if "example_index" not in batch:
             return self._run(batch)
-        return _in_parts(self._run, {name: batch[name] for name in self._inputs})
+        return in_parts(self._run, {name: batch[name] for name in self._inputs})
 
     def _checked(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """The token inputs, refused when the embedding tables have no row for them."""
@@ -179,12 +179,12 @@ class Signatures:
         )
         shape = tf.shape(token_ids)
         checks = [
-            _require(
+            require(
                 shape[1] <= config.max_positions,
                 f"rows must have at most {config.max_positions} tokens, the model's max_positions",
             ),
-            _require(shape[1] >= 1, "rows must have at least 1 token"),
-            _require(
+            require(shape[1] >= 1, "rows must have at least 1 token"),
+            require(
                 tf.reduce_all(shape == tf.shape(segment_ids))
                 & tf.reduce_all(shape == tf.shape(padding_mask)),
                 "token_ids, segment_ids and padding_mask must have the same shape",
@@ -226,41 +226,6 @@ def run_model(model: BertModel, *inputs: tf.Tensor, task: Task | None) -> dict[s
     return dict((model if task else model.encoder)(batch, training=False))
 
 
-def _in_parts(
-    run: Callable[[Tensors], dict[str, tf.Tensor]], batch: Tensors
-) -> dict[str, tf.Tensor]:
-    """The outputs for a batch of any number of rows, at least one, in memory for a few of them."""
-    rows = tf.shape(batch["token_ids"])[0]
-    first = run({name: tensor[:_ROWS_AT_ONCE] for name, tensor in batch.items()})
-    parts = {
-        name: tf.TensorArray(
-            value.dtype,
-            size=1,
-            dynamic_size=True,
-            infer_shape=False,
-            element_shape=[None, *value.shape[1:]],  # the last part has fewer rows
-        ).write(0, value)
-        for name, value in first.items()
-    }
-
-    def more(index, parts):
-        outputs = run(
-            {
-                name: tensor[index * _ROWS_AT_ONCE : (index + 1) * _ROWS_AT_ONCE]
-                for name, tensor in batch.items()
-            }
-        )
-        return index + 1, {name: parts[name].write(index, outputs[name]) for name in parts}
-
-    _, parts = tf.while_loop(
-        lambda index, _: index * _ROWS_AT_ONCE < rows,
-        more,
-        (tf.constant(1), parts),
-        parallel_iterations=1,
-    )
-    return {name: part.concat() for name, part in parts.items()}
-
-
 def _embeddings(encoded: Tensors, batch: Tensors) -> dict[str, tf.Tensor]:
     sequence = tf.cast(encoded["sequence_output"], tf.float32)
     tokens = tf.cast(tf.reduce_sum(batch["padding_mask"], -1, keepdims=True), tf.float32)
@@ -269,7 +234,7 @@ def _embeddings(encoded: Tensors, batch: Tensors) -> dict[str, tf.Tensor]:
     return {"pooled_output": encoded["pooled_output"], "mean_output": mean}
 
 
-def _plain(outputs: Tensors) -> dict[str, tf.Tensor]:
+def plain(outputs: Tensors) -> dict[str, tf.Tensor]:
     """Half-precision outputs as float32, which every client can read."""
     return {
         name: tf.cast(value, tf.float32) if value.dtype in (tf.bfloat16, tf.float16) else value
@@ -277,13 +242,15 @@ def _plain(outputs: Tensors) -> dict[str, tf.Tensor]:
     }
 
 
-def _text_specs(names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
+def text_specs(names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
+    """string [batch] each."""
     return tuple(tf.TensorSpec([None], tf.string, name=name) for name in names)
 
 
-def _require(condition: tf.Tensor, message: str) -> tf.Operation:
-    return tf.debugging.Assert(tf.reduce_all(condition), [message])
+def require(condition: tf.Tensor, message: str, *received: tf.Tensor) -> tf.Operation:
+    """INVALID_ARGUMENT with the message and what was received, unless the condition holds."""
+    return tf.debugging.Assert(tf.reduce_all(condition), [message, *received])
 
 
 def _require_range(ids: tf.Tensor, name: str, end: int) -> tf.Operation:
-    return _require((ids >= 0) & (ids < end), f"{name} must be in [0, {end})")
+    return require((ids >= 0) & (ids < end), f"{name} must be in [0, {end})")

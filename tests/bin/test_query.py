@@ -69,11 +69,19 @@ def test_pairs_versions_labels_and_any_inputs(query, rest_server):
     address, requests = rest_server
     common = (f"--server={address}", "--rest")
     query(*common, "--text_a=a", "--text_b=b", "--version=3")
+    query(*common, "--text=a", "--text=b", "--task=topics")
     query(*common, '--inputs={"ids": [[1]]}', "--signature=tokens", "--version_label=best")
     assert requests == [
         (
             "/v1/models/default/versions/3:predict",
             {"signature_name": "serving_default", "inputs": {"text_a": ["a"], "text_b": ["b"]}},
+        ),
+        (
+            "/v1/models/default:predict",
+            {
+                "signature_name": "mixed",
+                "inputs": {"text": ["a", "b"], "task": ["topics", "topics"]},
+            },
         ),
         (
             "/v1/models/default/labels/best:predict",
@@ -88,6 +96,8 @@ def test_pairs_versions_labels_and_any_inputs(query, rest_server):
         ([], "Ask with one of --text, --text_a with --text_b, or --inputs."),
         (["--text=a", "--text_a=b", "--text_b=c"], "Ask with one of"),
         (["--text_a=b"], "must be given equally often. Received: 1 and 0."),
+        (["--text=a"] * 3 + ["--task=b"] * 2, "as often as the texts: 3. Received: 2."),
+        (["--inputs={}", "--task=b"], "--task goes with texts; --inputs has all inputs"),
         (["--inputs={"], "--inputs must be JSON"),
         (["--inputs=[1]"], "--inputs must be a JSON object of lists"),
         (["--text=a", "--server=here"], "--server must be HOST:PORT. Received: 'here'"),
