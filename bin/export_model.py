@@ -25,8 +25,7 @@ _MODEL_DIRS = flags.DEFINE_list(
     "model_dirs",
     None,
     "Instead: several tuned parts of one base as NAME=DIRECTORY, in one SavedModel with the base "
-    "once; their signatures begin with NAME. One more, mixed, takes rows for all of them: beside "
-    "the texts its input task has the NAME of each row's.",
+    "once; signatures begin with NAME. Rows for `mixed` have the NAME in the input task.",
 )
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Base path; the version is written below it.")
 _CHECK = flags.DEFINE_string(
@@ -39,10 +38,7 @@ _MERGE = flags.DEFINE_bool(
     "merge", True, "Put a tuned part into the weights of its base where its method can (LoRA)."
 )
 _MIXED = flags.DEFINE_bool(
-    "mixed",
-    None,
-    "Of --model_dirs: whether there is the signature mixed (default: where one pass of the encoder "
-    "can tell all tasks apart, which it cannot with --tuning=prompt).",
+    "mixed", None, "Of --model_dirs: have the signature mixed (default: where methods allow it)."
 )
 _VERSION = flags.DEFINE_integer("version", None, "Version (default: the highest there plus 1).")
 _PRECISION = flags.DEFINE_enum(
@@ -82,13 +78,7 @@ def main(argv: list[str]) -> None:
         merge=_MERGE.value,
         mixed=_MIXED.value,
     )
-    print(
-        f"Wrote {result.path} with the signatures {', '.join(result.signatures)}; its answers "
-        f"differ from the model's by at most {result.difference:.1e}. Serve it with: "
-        f"bin/serve.py --model_base_path={_EXPORT_DIR.value}"
-    )
-    if result.not_mixed:
-        print(f"There is no signature mixed: {result.not_mixed}")
+    print(result.report())
 
 
 def _check(directory: str) -> None:

@@ -56,9 +56,16 @@ _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds to wait for the answer, 
 
 def main(argv: list[str]) -> None:
     del argv
-    inputs = _inputs()
-
     from keras_bert_suite.serving.client import Client, Tls
+    from keras_bert_suite.serving.query_inputs import query_inputs
+
+    inputs = query_inputs(
+        text=_TEXT.value,
+        text_a=_TEXT_A.value,
+        text_b=_TEXT_B.value,
+        task=_TASK.value,
+        inputs=_INPUTS.value,
+    )
 
     tls = None
     if _TLS.value or _CACERT.value or _CERT.value or _KEY.value:
@@ -76,43 +83,6 @@ def main(argv: list[str]) -> None:
         default = "mixed" if _TASK.value else "serving_default"
         for answer in client.answers(inputs, signature=_SIGNATURE.value or default):
             print(json.dumps(answer, ensure_ascii=False))
-
-
-def _inputs() -> dict[str, list]:
-    given = [bool(_TEXT.value), bool(_TEXT_A.value or _TEXT_B.value), _INPUTS.value is not None]
-    if sum(given) != 1:
-        raise ValueError("Ask with one of --text, --text_a with --text_b, or --inputs.")
-    if len(_TEXT_A.value) != len(_TEXT_B.value):
-        raise ValueError(
-            "--text_a and --text_b make pairs and must be given equally often. "
-            f"Received: {len(_TEXT_A.value)} and {len(_TEXT_B.value)}."
-        )
-    if _INPUTS.value is None:
-        return _texts() | _tasks(len(_TEXT.value or _TEXT_A.value))
-    if _TASK.value:
-        raise ValueError("--task goes with texts; --inputs has all inputs, also task.")
-    try:
-        inputs = json.loads(_INPUTS.value)
-    except ValueError as error:
-        raise ValueError(f"--inputs must be JSON: {error}") from error
-    if not isinstance(inputs, dict) or not all(isinstance(v, list) for v in inputs.values()):
-        raise ValueError("--inputs must be a JSON object of lists, name -> values.")
-    return inputs
-
-
-def _texts() -> dict[str, list]:
-    if _TEXT.value:
-        return {"text": _TEXT.value}
-    return {"text_a": _TEXT_A.value, "text_b": _TEXT_B.value}
-
-
-def _tasks(count: int) -> dict[str, list]:
-    tasks = _TASK.value * count if len(_TASK.value) == 1 else _TASK.value
-    if tasks and len(tasks) != count:
-        raise ValueError(
-            f"--task must be given once, or as often as the texts: {count}. Received: {len(tasks)}."
-        )
-    return {"task": tasks} if tasks else {}
 
 
 def run():

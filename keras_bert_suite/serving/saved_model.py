@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ import keras_bert_suite
 from keras_bert_suite.files import atomic_directory
 from keras_bert_suite.serving import artifact_check, export_sources, warmup
 from keras_bert_suite.serving.canonical import make_canonical
+from keras_bert_suite.serving.export_result import ExportResult
 from keras_bert_suite.serving.export_sources import MIXED, ExportSource
 from keras_bert_suite.serving.mixed import MEANING, Mixed, mixed_if_possible
 from keras_bert_suite.serving.signatures import (
@@ -40,25 +40,6 @@ _SAMPLES = (
     "Na\u00efve caf\u00e9, \u6f22\u5b57 and \U0001f600: 3.14 != [MASK]",
     "a text that is longer than any row " * 80,
 )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExportResult:
-    """What was written.
-
-    Attributes:
-      path: the version directory.
-      version: its number.
-      signatures: names.
-      difference: the largest difference of its answers from the Keras model's on sample texts.
-      not_mixed: why several tasks have no signature `mixed`; None where they have, or must not.
-    """
-
-    path: Path
-    version: int
-    signatures: tuple[str, ...]
-    difference: float
-    not_mixed: str | None = None
 
 
 def export_model(
