@@ -100,8 +100,10 @@ class Rest:
             response = connection.getresponse()
             return response.status, response.read()
         except TimeoutError as error:
+            # Our own server's REST port waits for the end of what TLS says first.
+            hint = "; does it speak TLS on this port?" if self._context else ""
             raise RequestError(
-                DEADLINE_EXCEEDED, f"{self._server}: no answer within the timeout"
+                DEADLINE_EXCEEDED, f"{self._server}: no answer within the timeout{hint}"
             ) from error
         except http.client.HTTPException as error:
             hint = "is it the REST port" + ("" if self._context else ", and without TLS")

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from keras_bert_suite.serving import client as client_module
-from keras_bert_suite.serving.client import AsyncClient, Client, RequestError
+from keras_bert_suite.serving.client import AsyncClient, Client, RequestError, Tls
 
 
 @pytest.fixture(params=["grpc", "rest"])
@@ -91,12 +91,18 @@ def unused_address():
 
 @pytest.mark.parametrize("rest", [False, True])
 def test_no_answer_in_time(rest, silent_server):
-    started = time.monotonic()
     with Client(silent_server, rest=rest, timeout=0.5) as client:
+        started = time.monotonic()  # the first client of gRPC imports TensorFlow
         with pytest.raises(RequestError) as caught:
             client.predict({"text": ["a"]})
     assert caught.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
     assert time.monotonic() - started < 5
+
+
+def test_a_port_that_does_not_answer_to_tls(silent_server):
+    with Client(silent_server, rest=True, timeout=0.5, tls=Tls()) as client:
+        with pytest.raises(RequestError, match="timeout; does it speak TLS on this port"):
+            client.predict({"text": ["a"]})
 
 
 def test_it_waits_for_a_server_that_comes_up(unused_address):
