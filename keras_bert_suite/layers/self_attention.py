@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 
 import keras
-import tensorflow as tf
-
 from keras_bert_suite.layers.attention_products import attend
 from keras_bert_suite.layers.blockwise_attention import attend_in_blocks
 from keras_bert_suite.layers.dense import Dense
@@ -78,14 +76,11 @@ class SelfAttention(keras.layers.Layer):
         Returns:
           [tokens, hidden_size], in the compute dtype.
         """
-        qkv_BSH3 = layout.to_attention(self.query_key_value(tokens_TH, training=training))
-        head_width = self.hidden_size // self.num_heads
-        qkv = tf.reshape(qkv_BSH3, [*layout.attention_shape, 3, self.num_heads, head_width])
-        # unstack, not indexing: the gradient of an index is a strided slice, a third of the step
-        # when measured
-        query_BNSD, key_BNSD, value_BNSD = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))
+        query_BNSD, key_BNSD, value_BNSD = layout.split_heads(
+            self.query_key_value(tokens_TH, training=training), parts=3, heads=self.num_heads
+        )
         context_BNSD = self._products(layout, reach)(
-            query_BNSD * head_width**-0.5,
+            query_BNSD * query_BNSD.shape[-1] ** -0.5,
             key_BNSD,
             value_BNSD,
             layout=layout,
@@ -93,10 +88,7 @@ class SelfAttention(keras.layers.Layer):
             training=training,
             prefix=None if prefix is None else prefix(),
         )
-        context_BSH = tf.reshape(
-            tf.transpose(context_BNSD, [0, 2, 1, 3]), [*layout.attention_shape, self.hidden_size]
-        )
-        return self.output_dense(layout.from_attention(context_BSH), training=training)
+        return self.output_dense(layout.merge_heads(context_BNSD), training=training)
 
     @staticmethod
     def _products(layout, reach):

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
+from keras_bert_suite.layers.cells import Cells
+
 # Added to the attention scores of padding before the softmax: exp(-1e4) is 0 in every floating
 # dtype, and the number is finite in float16, so that a row of padding alone gives finite numbers.
 MASKED_SCORE = -1e4
@@ -28,46 +30,6 @@ def first_tokens(sequence_BSH, batch):
     if "cls_positions" not in batch:
         return sequence_BSH[:, 0]
     return tf.gather(sequence_BSH, batch["cls_positions"], batch_dims=1)
-
-
-class _Cells:
-    """Rows of cells of which some hold the tokens of a stream, and the way between the two.
-
-    Args:
-      kept: int32 [tokens], the cell of each token, counted through all rows.
-      slots: int32 [cells], the token in each cell; the number of tokens where there is none.
-    """
-
-    def __init__(self, kept, slots):
-        self._kept, self._slots = kept, slots
-
-    def gather(self, flat):
-        """Returns the stream [tokens, ...] of [cells, ...]."""
-        if not flat.dtype.is_floating:
-            return tf.gather(flat, self._kept)
-
-        # Every index is used once, so the gradient of a gather is the opposite gather, not a
-        # scatter.
-        @tf.custom_gradient
-        def gather(values):
-            return tf.gather(values, self._kept), self._spread
-
-        return gather(flat)
-
-    def spread(self, stream):
-        """Returns [cells, ...] of a stream; zeros where there is no token."""
-
-        @tf.custom_gradient
-        def spread(values):
-            return self._spread(values), lambda upstream: tf.gather(upstream, self._kept)
-
-        return spread(stream)
-
-    def _spread(self, values):
-        # zeros of one row and not zeros_like(values[:1]): a batch of padding alone has no first
-        # token
-        zeros = tf.zeros(tf.concat([[1], tf.shape(values)[1:]], 0), values.dtype)
-        return tf.gather(tf.concat([values, zeros], 0), self._slots)
 
 
 class TokenLayout:
@@ -115,9 +77,12 @@ class TokenLayout:
         if self.unpadded:
             flat = tf.reshape(padding_mask, [-1])
             kept = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
+            # One position stands for a batch of padding alone: nothing is gathered from nothing.
+            missing = tf.maximum(tf.minimum(tf.size(flat), 1) - tf.size(kept), 0)
+            kept = tf.concat([kept, tf.range(missing)], 0)
             # A padding position reads the row of zeros that is appended to the stream.
             slots = tf.where(flat > 0, tf.cumsum(flat) - 1, tf.size(kept))
-            self._cells = self._attention_cells = _Cells(kept, slots)
+            self._cells = self._attention_cells = Cells(kept, slots, self.attention_shape)
             if row_ids is not None:
                 self._choose_attention_rows(kept, slots)
 
@@ -135,15 +100,28 @@ class TokenLayout:
         padded = _in_rows(flat, (self.batch_size, self.length))
         return tf.ensure_shape(padded, [*self.padding_mask.shape, *stream.shape[1:]])
 
-    def to_attention(self, stream):
-        """Returns the attention rows [rows, width, ...] of [tokens, ...]; padding as to_padded."""
-        flat = self._attention_cells.spread(stream) if self.unpadded else stream
-        return _in_rows(flat, self.attention_shape)
+    def split_heads(self, stream, *, parts, heads):
+        """Returns the attention rows of a stream, [rows, heads, width, head width] for each part.
 
-    def from_attention(self, rows):
-        """Returns [tokens, ...] of attention rows [rows, width, ...]."""
-        flat = _flat(rows)
-        return self._attention_cells.gather(flat) if self.unpadded else flat
+        Args:
+          stream: floating [tokens, parts * heads * head width].
+          parts: queries, keys and values are three.
+          heads: in each part.
+        """
+        if self.unpadded:
+            return self._attention_cells.split_heads(stream, parts=parts, heads=heads)
+        size = stream.shape[-1] // (parts * heads)
+        rows = tf.reshape(stream, [*self.attention_shape, parts, heads, size])
+        # unstack, not indexing: the gradient of an index is a strided slice, a third of the step
+        # when measured
+        return tf.unstack(tf.transpose(rows, [2, 0, 3, 1, 4]))
+
+    def merge_heads(self, rows):
+        """Returns the stream [tokens, heads * head width] of [rows, heads, width, head width]."""
+        if self.unpadded:
+            return self._attention_cells.merge_heads(rows)
+        _, heads, _, size = rows.shape
+        return tf.reshape(tf.transpose(rows, [0, 2, 1, 3]), [-1, heads * size])
 
     def attention_bias(self, dtype):
         """Returns [rows, 1, 1 or width, width], what to add to the scores of query and key.
@@ -222,8 +200,8 @@ class TokenLayout:
         cells, slots, rows, width, self._examples, self._columns = tf.cond(
             _pairs(count, width) < _pairs(self.batch_size, self.length), own_rows, padded_rows
         )
-        self._attention_cells = _Cells(cells, slots)
         self.attention_shape = (rows, width)
+        self._attention_cells = Cells(cells, slots, self.attention_shape)
         self._attention_mask = tf.reshape(slots < tf.size(kept), [rows, width])
 
 

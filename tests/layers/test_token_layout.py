@@ -41,11 +41,40 @@ def test_gradients_are_the_opposite_gather():
     assert tape.gradient(total, stream).numpy()[:, 0].tolist() == [0, 1, 3, 5]
 
 
-def test_a_batch_of_padding_alone_has_an_empty_stream():
+def test_of_a_batch_of_padding_alone_comes_back_nothing():
     layout = TokenLayout(tf.zeros([2, 3], tf.int32))
     stream = layout.to_stream(tf.ones([2, 3, 4]))
-    assert stream.shape == (0, 4)
+    assert stream.shape == (1, 4)
     np.testing.assert_array_equal(layout.to_padded(stream), np.zeros([2, 3, 4]))
+
+
+def test_a_batch_without_rows_has_an_empty_stream():
+    layout = TokenLayout(tf.zeros([0, 3], tf.int32))
+    stream = layout.to_stream(tf.ones([0, 3, 4]))
+    assert stream.shape == (0, 4)
+    assert layout.to_padded(stream).shape == (0, 3, 4)
+    (rows,) = layout.split_heads(stream, parts=1, heads=2)
+    assert rows.shape == (0, 2, 3, 2)
+    assert layout.merge_heads(rows).shape == (0, 4)
+
+
+@pytest.mark.parametrize("mask", [_MASK, [[0, 0, 0]] * 2])
+def test_heads_and_their_gradients_are_those_of_the_padded_rows(mask):
+    """Through a product that, as attention does, gives no weight to the cells without a token."""
+    rows = tf.random.stateless_normal([len(mask), 3, 12], [1, 2])
+    found = []
+    for unpadded in (True, False):
+        layout = TokenLayout(tf.constant(mask), unpadded=unpadded)
+        real = tf.cast(layout.padding_mask, tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            one, other = layout.split_heads(layout.to_stream(rows), parts=2, heads=3)
+            seen = one * tf.reduce_sum(other * real[:, None, :, None], 2, keepdims=True)
+            output = layout.to_padded(layout.merge_heads(seen)) * real[..., None]
+            total = tf.reduce_sum(output**2)
+        found.append((output.numpy(), tape.gradient(total, rows).numpy()))
+    np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-4)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

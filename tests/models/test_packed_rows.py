@@ -105,10 +105,10 @@ def test_the_attention_rows_are_those_with_fewer_scores():
         row_ids = tf.constant(_packed(_ROWS[kind])[0]["row_ids"])
         layout = TokenLayout(tf.cast(row_ids > 0, tf.int32), row_ids=row_ids)
         assert tuple(int(n) for n in layout.attention_shape) == shape
-        stream = tf.random.normal([int(tf.reduce_sum(layout.padding_mask)), 3])
-        rows = layout.to_attention(stream)
-        assert rows.shape == (*shape, 3)
-        np.testing.assert_array_equal(layout.from_attention(rows), stream)
+        stream = tf.random.normal([int(tf.reduce_sum(layout.padding_mask)), 6])
+        (rows,) = layout.split_heads(stream, parts=1, heads=2)
+        assert rows.shape == (shape[0], 2, shape[1], 3)
+        np.testing.assert_array_equal(layout.merge_heads(rows), stream)
 
 
 def test_bias_parts_examples_and_padding():
