@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_bert_suite.layers.activations import get_activation
+from keras_bert_suite.layers.activations import gelu_to_learn, get_activation
 from keras_bert_suite.layers.dense import Dense
 
 
@@ -50,7 +50,9 @@ class FeedForward(keras.layers.Layer):
 
     def call(self, tokens_TH, training=None):
         """Returns floating [tokens, hidden_size] of floating [tokens, hidden_size]."""
-        intermediate_TF = self._activate(self.intermediate(tokens_TH, training=training))
+        # Outside training TensorFlow makes one operation of the dense layer and its GELU.
+        activate = gelu_to_learn if training and self.activation == "gelu" else self._activate
+        intermediate_TF = activate(self.intermediate(tokens_TH, training=training))
         return self.output_dense(intermediate_TF, training=training)
 
     def get_config(self):
