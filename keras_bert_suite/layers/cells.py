@@ -38,7 +38,7 @@ class Cells:
 
         @tf.custom_gradient
         def spread(values):
-            return self._spread(values), lambda upstream: tf.gather(upstream, self._kept)
+            return self._spread(values), self._gradient_of_spread
 
         return spread(stream)
 
@@ -99,6 +99,11 @@ class Cells:
         """For each part int32 [rows, heads, width], where the slot's token has its vector."""
         slots = tf.reshape(slots, [self._shape[0], 1, self._shape[1]]) * (parts * heads)
         return [slots + (tf.range(heads) + part * heads)[None, :, None] for part in range(parts)]
+
+    def _gradient_of_spread(self, upstream):
+        # The token that stands for a batch of padding alone is in no cell.
+        any_token = tf.reduce_any(self._slots < tf.size(self._kept))
+        return tf.gather(upstream, self._kept) * tf.cast(any_token, upstream.dtype)
 
     def _spread(self, values):
         zeros = tf.zeros(tf.concat([[1], tf.shape(values)[1:]], 0), values.dtype)

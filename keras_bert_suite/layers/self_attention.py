@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import keras
+
 from keras_bert_suite.layers.attention_products import attend
 from keras_bert_suite.layers.blockwise_attention import attend_in_blocks
 from keras_bert_suite.layers.dense import Dense

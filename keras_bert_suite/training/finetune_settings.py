@@ -58,9 +58,6 @@ class RunSettings(ClusterSettings):
     )
     weight_decay: float = setting(0.01, help="AdamW's decay of matrices.")
     clip_norm: float = setting(1.0, help="Largest global norm of a gradient; 0: no clipping.")
-    adam_epsilon: float = setting(
-        1e-8, help="What AdamW adds to its root of squares; Google's BERT code has 1e-6."
-    )
     layer_decay: float = setting(
         1.0, help="Factor of the learning rate from each layer to the one below it (0.9, say)."
     )
@@ -88,7 +85,7 @@ class RunSettings(ClusterSettings):
     def __post_init__(self):
         check_types(self)
         self.check_cluster()
-        positive = "epochs learning_rate batch_size sequence_length early_stopping layer_decay adam_epsilon"
+        positive = "epochs learning_rate batch_size sequence_length early_stopping layer_decay"
         for name in positive.split():
             for value in values_of(getattr(self, name)):
                 if value is not None and not value > 0:

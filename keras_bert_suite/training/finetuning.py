@@ -173,7 +173,6 @@ def _compiled_model(
             clip_norm=settings.clip_norm,
             precision=settings.precision,
             layer_decay=settings.layer_decay,
-            epsilon=settings.adam_epsilon,
         )
     )
     return model

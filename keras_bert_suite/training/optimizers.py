@@ -149,7 +149,6 @@ def make_optimizer(
     schedule_power: float | None = None,
     ema: float | None = None,
     layer_decay: float = 1.0,
-    epsilon: float = 1e-6,
 ) -> keras.optimizers.Optimizer:
     """Gives AdamW or LAMB with warm-up, a falling rate, weight decay and clipping.
 
@@ -172,15 +171,13 @@ def make_optimizer(
       ema: share in [0, 1) that a running average of the weights keeps of itself at each step;
         `averaged_weights` (training/weight_average.py) puts it in the model. None: no average.
       layer_decay: in (0, 1], see MatrixDecayAdamW; LAMB has 1 alone.
-      epsilon: added to Adam's root of squares; 1e-6 is that of google-research/bert
-        optimization.py.
 
     Raises:
       ValueError: a number out of range, an unknown name, a power without a polynomial, or what
         WarmupDecay refuses.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, A.2; Loshchilov & Hutter, arXiv:1711.05101;
-    You et al. 2019, arXiv:1904.00962.
+    You et al. 2019, arXiv:1904.00962; epsilon 1e-6 from google-research/bert optimization.py.
     """
     policy_name(precision)
     _check(weight_decay, clip_norm, optimizer, ema)
@@ -209,7 +206,7 @@ def make_optimizer(
         weight_decay=weight_decay,
         beta_1=0.9,
         beta_2=0.999,
-        epsilon=epsilon,
+        epsilon=1e-6,
         global_clipnorm=clip_norm or None,
         **options,
     )
