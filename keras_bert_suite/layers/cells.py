@@ -45,9 +45,9 @@ class Cells:
     def split_heads(self, stream, *, parts, heads):
         """Returns the parts of a stream, heads before columns: [rows, heads, width, head width].
 
-        One gather of vectors as long as a head does it, without a transposition of the rows, which
-        took longer than the products of attention when measured. Cells without a token hold that
-        of another: attention does not see them, and what they see is not read.
+        One gather a part, of vectors as long as a head, does it without a transposition of the
+        rows. Cells without a token hold that of another: attention does not see them, and what they
+        see is not read.
 
         Args:
           stream: floating [tokens, parts * heads * head width].

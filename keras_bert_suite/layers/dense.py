@@ -35,8 +35,14 @@ class Dense(keras.layers.Dense):
 def _affine(inputs_TI, kernel_IO, bias_O):
     """A dense layer whose bias has its gradient from a product with ones.
 
-    TensorFlow's own sums the rows on one core: 4 % of a training step in float32, 7 % in bfloat16,
-    where it also adds up in 8 bits.
+    TensorFlow's own BiasAddGrad sums the rows on one core: 4 % of the operations' time in a
+    training step of 6 x 384 in float32, 6 % in bfloat16.
+
+    Args:
+      inputs_TI, kernel_IO, bias_O: floating, of one dtype.
+
+    Returns:
+      [tokens, outputs].
     """
 
     def gradient(upstream_TO):

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from run_binary import run_binary
 
 
 def _load_conftest():
@@ -28,16 +28,6 @@ def _load_conftest():
 serving = _load_conftest()
 contract_models, contract_config = serving.contract_models, serving.contract_config
 start_server = serving.start_server
-
-
-def serve(repository, *flags):
-    return subprocess.run(
-        [sys.executable, "bin/serve.py", *flags],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
 
 
 def last_line(result):
@@ -56,7 +46,7 @@ def test_from_ready_line_to_sigterm(start_server, contract_config, repository):
     assert json.load(urllib.request.urlopen(request)) == {"predictions": [4.0]}
 
     port = server.grpc.split(":")[1]
-    result = serve(repository, f"--model_base_path={base_path}", f"--port={port}")
+    result = run_binary("serve", f"--model_base_path={base_path}", f"--port={port}")
     assert last_line(result).startswith(
         f"error: Cannot listen on 127.0.0.1:{port}: Address already in use."
     )
@@ -104,18 +94,18 @@ def test_from_ready_line_to_sigterm(start_server, contract_config, repository):
         (["--model_base_path=/", "--rest_api_port=8500"], "must differ. Received: 8500 twice"),
         (["--model_base_path=/", "--port=70000"], "--port must be in 0..65535. Received: 70000"),
         (["--model_base_path=/", "--grpc_max_threads=0"], "grpc_max_threads must be at least 1"),
-        (["--model_base_path=/", "--enable_profiler"], "Unknown command line flag"),
+        (["--model_base_path=/", "--enable_profiler"], "only false is supported: there is no profiler service"),
     ],
 )
-def test_refusals(repository, flags, message):
+def test_refusals(flags, message):
     if not any(flag.startswith(("--port", "--rest")) for flag in flags):
         flags = [*flags, f"--port={serving.free_ports(1)[0]}"]
-    assert message in last_line(serve(repository, *flags))
+    assert message in last_line(run_binary("serve", *flags))
 
 
 def test_help_is_quick_and_names_what_is_supported(repository):
     started = time.monotonic()
-    result = serve(repository, "--help")
+    result = run_binary("serve", "--help")
     assert result.returncode == 0
     assert time.monotonic() - started < 5
     assert "--model_config_file" in result.stdout

@@ -29,6 +29,12 @@ def test_nothing_happens_outside_training():
     np.testing.assert_array_equal(Dropout(0.0)(inputs, training=True), inputs)
 
 
+def test_a_rate_near_one_keeps_the_numbers_finite():
+    output = Dropout(1 - 1e-6, seed=1)(tf.ones([1_000_000]), training=True).numpy()
+    assert np.isfinite(output).all()
+    assert np.unique(output).tolist() == [0.0, 2.0**16]
+
+
 def test_config_round_trip():
     layer = Dropout(0.3, seed=7, name="d")
     assert Dropout.from_config(layer.get_config()).get_config() == layer.get_config()

@@ -135,6 +135,27 @@ def test_static_shapes_give_the_same_numbers_and_gradients(encoder, masks):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("mixed_bfloat16", 0.1)])
+def test_without_dropout_training_changes_no_number_and_no_gradient(dtype, tolerance, jit_compile):
+    config = _CONFIG.replace(hidden_dropout=0.0, attention_dropout=0.0)
+    encoder = Encoder(config, dtype=dtype)
+    batch = {key: tf.constant(value) for key, value in _batch(_MASKS).items()}
+
+    @tf.function(jit_compile=jit_compile)
+    def output_and_gradients(training):
+        with tf.GradientTape() as tape:
+            output = encoder(batch, training=training)["sequence_output"]
+            loss = tf.reduce_sum(tf.sin(tf.cast(output, tf.float32)))
+        variables = [v.value for v in encoder.blocks[0].trainable_variables]
+        return output, tape.gradient(loss, variables)
+
+    found, expected = (tf.nest.flatten(output_and_gradients(flag)) for flag in (True, False))
+    for one, other in zip(found, expected, strict=True):
+        one, other = (np.asarray(tf.cast(x, tf.float32)) for x in (one, other))
+        np.testing.assert_allclose(one, other, atol=tolerance * max(1, np.abs(other).max()))
+
+
 def test_defaults_fill_in_for_absent_keys(encoder):
     batch = _batch(_MASKS[:2])
     token_ids = batch["token_ids"] * batch["padding_mask"]

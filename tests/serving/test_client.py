@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
+from yes_handler import YesHandler
 
 from keras_bert_suite.serving import client as client_module
 from keras_bert_suite.serving.client import AsyncClient, Client, RequestError, Tls
@@ -203,23 +204,14 @@ def slow_server():
     """(HOST:PORT, how many requests were in work at most); an answer takes 0.1 s."""
     counts, lock = {"now": 0, "most": 0}, threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802
-            self.rfile.read(int(self.headers["Content-Length"]))
+    class Handler(YesHandler):
+        def work(self):
             with lock:
                 counts["now"] += 1
                 counts["most"] = max(counts["most"], counts["now"])
             time.sleep(0.1)
             with lock:
                 counts["now"] -= 1
-            body = b'{"outputs": {"label": ["yes"]}}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -10,26 +10,14 @@ import sys
 import threading
 import time
 from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import grpc
 import pytest
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from yes_handler import YesHandler
 
 from keras_bert_suite.serving.client import AsyncClient, Client, RequestError, Tls
-
-
-class _Answering(BaseHTTPRequestHandler):
-    def do_POST(self):  # noqa: N802
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = b'{"outputs": {"label": ["yes"]}}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
 
 
 class _Https(ThreadingHTTPServer):
@@ -48,7 +36,7 @@ class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 @contextlib.contextmanager
 def _rest_server(key, certificate, *, mutual):
-    with _Https(("127.0.0.1", 0), _Answering) as server:
+    with _Https(("127.0.0.1", 0), YesHandler) as server:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, key)

@@ -8,8 +8,6 @@ import tensorflow as tf
 import toy_classification as toy
 import tuned_models
 
-from keras_bert_suite.checkpoints.model_directory import load_encoder
-from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
 from keras_bert_suite.serving import artifact_check, export_sources, mixed, saved_model
 from keras_bert_suite.serving.server.servable import Servable
 from keras_bert_suite.tuning.method import TuningMethod
@@ -130,12 +128,11 @@ def test_it_is_described_and_the_weights_are_stored_once(exported, directories):
         described["inputs"]["task"]["meaning"] == "which of the tasks answers the row, by its name"
     )
     assert described["outputs"]["scores"]["shape"] == [None, 3]
-    variables = tf.train.list_variables(str(exported / "variables" / "variables"))
-    stored = sum(int(np.prod(shape)) for name, shape in variables if "OBJECT_GRAPH" not in name)
-    files = [SafetensorsFile(directories[name] / "adapter_model.safetensors") for name in _TASKS]
-    tuned = sum(int(np.prod(file.shape(name))) for file in files for name in file.names)
-    base = load_encoder(directories["base"])
-    assert stored == base.count_params() - base.pooler.count_params() + tuned
+    tuned_models.check_stored_once(
+        exported,
+        base_dir=directories["base"],
+        tuned_dirs=[directories[name] for name in _TASKS],
+    )
 
 
 def _sources(directories, *names):

@@ -10,8 +10,7 @@ import tensorflow as tf
 import toy_classification as toy
 import tuned_models
 
-from keras_bert_suite.checkpoints.model_directory import load_encoder, load_model
-from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
+from keras_bert_suite.checkpoints.model_directory import load_model
 from keras_bert_suite.serving import artifact_check, export_sources, saved_model
 from keras_bert_suite.serving.server.servable import Servable
 from keras_bert_suite.serving.signatures import TOKEN_INPUTS
@@ -64,14 +63,11 @@ def test_each_answers_as_alone(exported, directories):
 
 
 def test_the_base_is_stored_once(exported, directories):
-    variables = tf.train.list_variables(str(exported / "variables" / "variables"))
-    stored = sum(int(np.prod(shape)) for name, shape in variables if "OBJECT_GRAPH" not in name)
-    files = [SafetensorsFile(directories[name] / "adapter_model.safetensors") for name in _TASKS]
-    tuned = sum(int(np.prod(file.shape(name))) for file in files for name in file.names)
-    # The classifier's pooler and the LayerNorms of Houlsby are in the tuned parts; no task reads
-    # the base's own pooler.
-    base = load_encoder(directories["base"])
-    assert stored == base.count_params() - base.pooler.count_params() + tuned
+    tuned_models.check_stored_once(
+        exported,
+        base_dir=directories["base"],
+        tuned_dirs=[directories[name] for name in _TASKS],
+    )
     description = json.loads((exported / "serving.json").read_text())
     assert {name: one["task"]["name"] for name, one in description["tasks"].items()} == {
         name: task for name, (_, task) in _TASKS.items()

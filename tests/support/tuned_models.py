@@ -7,7 +7,13 @@ import tensorflow as tf
 import toy_classification as toy
 
 from keras_bert_suite.checkpoints import adapters
-from keras_bert_suite.checkpoints.model_directory import load_model, read_encoder_config, save_model
+from keras_bert_suite.checkpoints.model_directory import (
+    load_encoder,
+    load_model,
+    read_encoder_config,
+    save_model,
+)
+from keras_bert_suite.checkpoints.safetensors_file import SafetensorsFile
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.span_question import SpanQuestionHead
@@ -65,3 +71,15 @@ def write(base, directory, method, *, task="classification", seed=1):
     extra = {"task": TASKS[task].to_config(), "sequence_length": 16}
     save_model(model, directory, tokenizer=toy.tokenizer(), extra=extra)
     return model
+
+
+def check_stored_once(exported, *, base_dir, tuned_dirs):
+    """Asserts that a SavedModel of several tuned parts holds their base's weights and theirs."""
+    variables = tf.train.list_variables(str(exported / "variables" / "variables"))
+    stored = sum(int(np.prod(shape)) for name, shape in variables if "OBJECT_GRAPH" not in name)
+    files = [SafetensorsFile(directory / "adapter_model.safetensors") for directory in tuned_dirs]
+    tuned = sum(int(np.prod(file.shape(name))) for file in files for name in file.names)
+    # The classifier's pooler and the LayerNorms of Houlsby are in the tuned parts; no task reads
+    # the base's own pooler.
+    base = load_encoder(base_dir)
+    assert stored == base.count_params() - base.pooler.count_params() + tuned

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from run_binary import run_binary
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import keras_bert_suite
@@ -199,16 +198,6 @@ def test_bad_options_are_errors(fields, message):
         ServerOptions(**{"model_base_path": "models", **fields})
 
 
-def serve(repository, *flags):
-    return subprocess.run(
-        [sys.executable, "bin/serve.py", *flags],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
 @pytest.mark.parametrize("name", REFUSED)
 def test_flags_of_tensorflow_model_server_that_are_refused(name):
     """Each by its name, with the reason; but for a value that asks for what is done anyway."""
@@ -224,16 +213,16 @@ def test_flags_of_tensorflow_model_server_that_are_refused(name):
         assert values[name].value == refused.taken
 
 
-def test_refused_flags_at_the_program(repository):
-    result = serve(repository, "--model_base_path=m", "--use_alts_credentials")
+def test_refused_flags_at_the_program():
+    result = run_binary("serve", "--model_base_path=m", "--use_alts_credentials")
     assert result.returncode == 1
     assert result.stderr.startswith("error: flag --use_alts_credentials=")
     assert "--ssl_config_file has TLS." in result.stderr
-    assert "use_alts_credentials" not in serve(repository, "--help").stdout
+    assert "use_alts_credentials" not in run_binary("serve", "--help").stdout
 
 
-def test_its_version(repository):
-    result = serve(repository, "--version")
+def test_its_version():
+    result = run_binary("serve", "--version")
     assert result.stdout.splitlines() == [
         f"keras_bert_suite: {keras_bert_suite.__version__}",
         f"TensorFlow: {tf.__version__}",
