@@ -94,7 +94,10 @@ def test_from_ready_line_to_sigterm(start_server, contract_config, repository):
         (["--model_base_path=/", "--rest_api_port=8500"], "must differ. Received: 8500 twice"),
         (["--model_base_path=/", "--port=70000"], "--port must be in 0..65535. Received: 70000"),
         (["--model_base_path=/", "--grpc_max_threads=0"], "grpc_max_threads must be at least 1"),
-        (["--model_base_path=/", "--enable_profiler"], "only false is supported: there is no profiler service"),
+        (
+            ["--model_base_path=/", "--enable_profiler"],
+            "only false is supported: there is no profiler service",
+        ),
     ],
 )
 def test_refusals(flags, message):

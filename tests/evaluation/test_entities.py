@@ -1,9 +1,7 @@
 """Entity scores: conlleval's own output to the last character, and its reading of broken tags."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +11,6 @@ from keras_bert_suite.evaluation.entities import (
     entities,
     entity_scores,
 )
-
-_EXPECTED = Path(os.environ.get("KBS_DATA", "missing")) / "expected_conlleval"
 
 
 def sentences(path):
@@ -31,13 +27,13 @@ def sentences(path):
     return gold, predicted
 
 
-@pytest.mark.skipif(not _EXPECTED.exists(), reason="KBS_DATA names no folder with this data")
-def test_every_printed_digit_is_conlleval_s():
-    expected = json.loads((_EXPECTED / "expected_conlleval.json").read_text())
-    present = {name: text for name, text in expected.items() if (_EXPECTED / name).exists()}
+def test_every_printed_digit_is_conlleval_s(kbs_data):
+    folder = kbs_data / "expected_conlleval"
+    expected = json.loads((folder / "expected_conlleval.json").read_text())
+    present = {name: text for name, text in expected.items() if (folder / name).exists()}
     assert len(present) >= 4
     for name, text in present.items():
-        assert conlleval_text(entity_scores(*sentences(_EXPECTED / name))) == text, name
+        assert conlleval_text(entity_scores(*sentences(folder / name))) == text, name
 
 
 @pytest.mark.parametrize(

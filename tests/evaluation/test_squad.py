@@ -1,43 +1,35 @@
 """SQuAD's scores, against numbers that the official scripts printed and against hand counts."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 
 from keras_bert_suite.evaluation import squad
 
-_DATA = Path(os.environ.get("KBS_DATA", "/nowhere"))
-_needs_data = pytest.mark.skipif(
-    not (_DATA / "expected_squad").is_dir(), reason="KBS_DATA has no expected_squad"
-)
+
+def _json(path):
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _json(name):
-    return json.loads((_DATA / name).read_text(encoding="utf-8"))
-
-
-def _gold(name):
+def _gold(path):
     return {
         qa["id"]: [answer["text"] for answer in qa["answers"]]
-        for article in _json(name)["data"]
+        for article in _json(path)["data"]
         for paragraph in article["paragraphs"]
         for qa in paragraph["qas"]
     }
 
 
-@_needs_data
-def test_the_official_numbers_of_1_1():
-    expected = _json("expected_squad/expected.json")
+def test_the_official_numbers_of_1_1(kbs_data):
+    expected = _json(kbs_data / "expected_squad/expected.json")
     scores = squad.scores_v1(
-        _json("expected_squad/pred_v1.json"), _gold("expected_squad/v1.1_from_half_dev.json")
+        _json(kbs_data / "expected_squad/pred_v1.json"),
+        _gold(kbs_data / "expected_squad/v1.1_from_half_dev.json"),
     )
     assert scores.pop("total") == 2910
     assert scores == expected["v1.1_from_half_dev.json + pred_v1.json (evaluate-v1.1.py)"]
 
 
-@_needs_data
 @pytest.mark.parametrize(
     ("case", "threshold"),
     [
@@ -46,15 +38,17 @@ def test_the_official_numbers_of_1_1():
         ("same + -n na_prob_v2.json -t 0.5", 0.5),
     ],
 )
-def test_the_official_numbers_of_2_0(case, threshold):
+def test_the_official_numbers_of_2_0(kbs_data, case, threshold):
     told = {}
     if threshold is not None:
-        odds = _json("expected_squad/na_prob_v2.json")
+        odds = _json(kbs_data / "expected_squad/na_prob_v2.json")
         told = {"null_odds": odds, "null_threshold": threshold}
     scores = squad.scores_v2(
-        _json("expected_squad/pred_v2.json"), _gold("qa_squad2_dev_half/dev-v2.0.json"), **told
+        _json(kbs_data / "expected_squad/pred_v2.json"),
+        _gold(kbs_data / "qa_squad2_dev_half/dev-v2.0.json"),
+        **told,
     )
-    assert scores == _json("expected_squad/expected.json")[case]
+    assert scores == _json(kbs_data / "expected_squad/expected.json")[case]
 
 
 def test_normalisation():
