@@ -53,6 +53,7 @@ def _rest_server(key, certificate, *, mutual):
 
 @contextlib.contextmanager
 def _grpc_server(key, certificate, *, mutual):
+    address = "127.0.0.1:0"  # of "localhost:0", ::1 could choose a port that is taken on 127.0.0.1
     server = grpc.server(futures.ThreadPoolExecutor(1))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Service(), server)
     if certificate:
@@ -62,9 +63,9 @@ def _grpc_server(key, certificate, *, mutual):
             root_certificates=pem if mutual else None,
             require_client_auth=mutual,
         )
-        port = server.add_secure_port("localhost:0", credentials)
+        port = server.add_secure_port(address, credentials)
     else:
-        port = server.add_insecure_port("localhost:0")
+        port = server.add_insecure_port(address)
     server.start()
     yield port
     server.stop(0)
