@@ -157,22 +157,25 @@ class Grpc:
         try:
             response = self._stub.Predict(request, timeout=timeout)
         except grpc.RpcError as error:
-            code = error.code().name
-            if code == UNAVAILABLE and (meaning := why_unsafe(error.details())):
+            code, details = error.code().name, error.details()
+            if code == UNAVAILABLE and (meaning := why_unsafe(details)):
                 raise _unsafe(self._server, meaning) from error
             if code == UNAVAILABLE:
-                message = f"Cannot reach {self._server}: {error.details()}{self._hint(error)}"
+                message = f"Cannot reach {self._server}: {details}{self._hint(details)}"
             else:
-                message = f"{self._server}: {code}: {error.details()}"
+                message = f"{self._server}: {code}: {details}"
             raise RequestError(code, message) from error
         return {alias: _to_lists(proto) for alias, proto in sorted(response.outputs.items())}
 
     def close(self) -> None:
         self._channel.close()
 
-    def _hint(self, error) -> str:
-        # A server that stops closes its connections too: only who waited in vain reads this.
-        if "Socket closed" not in error.details():
+    def _hint(self, details: str) -> str:
+        # A server that stops closes its connections too: only who waited in vain reads this. Of a
+        # name with several addresses gRPC tells the last one's error: ::1 may refuse what
+        # 127.0.0.1 had taken and closed.
+        refused = "refused" in details and _is_listening(self._server)
+        if "Socket closed" not in details and not refused:
             return ""
         if self._safe:
             return ". Does it want a client's certificate (--cert, --key), or another one?"
@@ -204,6 +207,16 @@ class Grpc:
 def _unsafe(server: str, meaning: str) -> RequestError:
     """The error of a connection that TLS does not let be made; no retry would mend it."""
     return RequestError("UNAUTHENTICATED", f"No safe connection to {server}: {meaning}.")
+
+
+def _is_listening(server: str) -> bool:
+    """Whether any address of HOST:PORT takes a connection."""
+    host, _, port = server.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=1):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 def _has_leaf(values: Any) -> bool:

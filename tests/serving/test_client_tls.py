@@ -18,6 +18,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from yes_handler import YesHandler
 
 from keras_bert_suite.serving.client import AsyncClient, Client, RequestError, Tls
+from keras_bert_suite.serving.transports import Grpc
 
 
 class _Https(ThreadingHTTPServer):
@@ -147,6 +148,24 @@ def test_a_server_that_does_not_know_its_client(ports, files, client, message):
         expected = message if rest else "Does it want a client's certificate"
         with pytest.raises(RequestError, match=expected):
             asking.predict({"text": ["a"]})
+
+
+def test_the_last_of_several_addresses_hides_nothing(ports, files):
+    rest, port = ports
+    if rest:
+        pytest.skip("gRPC alone tells the last address's error only")
+    transport = Grpc(
+        f"localhost:{port['mutual']}",
+        "default",
+        version=None,
+        label=None,
+        tls=Tls(cacert=files / "localhost.pem"),
+    )
+    refused = "failed to connect to all addresses; last error: ipv6:%5B::1%5D: Connection refused"
+    assert "client's certificate" in transport._hint(refused)
+    transport._server = "localhost:1"  # nobody listens: what was told is the reason
+    assert transport._hint(refused) == ""
+    transport.close()
 
 
 def test_in_the_clear_to_a_server_of_tls(ports):
