@@ -9,18 +9,20 @@ class Cells:
     """Rows of cells of which some hold the tokens of a stream, and the way between the two.
 
     Every token stands in one cell, so that the gradient of a gather is the opposite gather; no way
-    here scatters.
+    here scatters. Tokens from `count` on are computed but not real: their cells count as empty.
 
     Args:
       kept: int32 [tokens], the cell of each token, counted through all rows; not empty where there
         are cells.
       slots: int32 [cells], the token in each cell; the number of tokens where there is none.
       shape: int32 scalars (rows, width).
+      count: int32 scalar, the real tokens, which come first; None: all.
     """
 
-    def __init__(self, kept, slots, shape):
+    def __init__(self, kept, slots, shape, *, count=None):
         self._kept, self._slots = kept, slots
         self._shape = shape
+        self._count = tf.size(kept) if count is None else count
 
     def gather(self, flat):
         """Returns the stream [tokens, ...] of [cells, ...]."""
@@ -101,9 +103,9 @@ class Cells:
         return [slots + (tf.range(heads) + part * heads)[None, :, None] for part in range(parts)]
 
     def _gradient_of_spread(self, upstream):
-        # The token that stands for a batch of padding alone is in no cell.
-        any_token = tf.reduce_any(self._slots < tf.size(self._kept))
-        return tf.gather(upstream, self._kept) * tf.cast(any_token, upstream.dtype)
+        real = tf.range(tf.size(self._kept)) < self._count
+        real = tf.reshape(real, tf.concat([[-1], tf.ones_like(tf.shape(upstream)[1:])], 0))
+        return tf.where(real, tf.gather(upstream, self._kept), tf.zeros([], upstream.dtype))
 
     def _spread(self, values):
         zeros = tf.zeros(tf.concat([[1], tf.shape(values)[1:]], 0), values.dtype)

@@ -53,11 +53,13 @@ class Embeddings(keras.layers.Layer):
             return keras.initializers.TruncatedNormal(stddev=initializer_range)
 
         def table(rows, name):
+            # Rows are looked up as they are stored and the sum is rounded: in mixed precision Keras
+            # would cast the whole table, and the gradients of a row would add up in 8 bits.
             return keras.layers.Embedding(
                 rows,
                 embedding_size or hidden_size,
                 embeddings_initializer=normal(),
-                dtype=self.dtype_policy,
+                dtype=self.variable_dtype,
                 name=name,
             )
 
@@ -112,7 +114,7 @@ class Embeddings(keras.layers.Layer):
           vectors_PE: floating [vectors, embedding_size].
           training: bool; True applies dropout.
         """
-        summed_PE = tf.cast(tf.convert_to_tensor(vectors_PE), self.compute_dtype)
+        summed_PE = tf.cast(tf.convert_to_tensor(vectors_PE), self.variable_dtype)
         if self.segment_embeddings is not None:
             summed_PE += self.segment_embeddings(tf.zeros_like(summed_PE[:, 0], tf.int32))
         return self._finished(summed_PE, training)

@@ -49,7 +49,9 @@ class SoftPrompt(Attachment):
         rows_BSH = tf.concat([tf.broadcast_to(prompt_PH[None], shape), rows_BSH], 1)
         real = tf.ones([layout.batch_size, self.length], tf.int32)
         mask = tf.concat([real, layout.padding_mask], 1)
-        longer = TokenLayout(mask, unpadded=layout.unpadded, long_rows=layout.long_rows)
+        longer = TokenLayout(
+            mask, unpadded=layout.unpadded, long_rows=layout.long_rows, even=layout.even
+        )
         return longer.to_stream(rows_BSH), longer
 
     def get_config(self):

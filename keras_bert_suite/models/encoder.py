@@ -153,11 +153,7 @@ class Encoder(keras.Model):
             longer than max_positions bring neither position_ids nor row_ids.
         """
         token_ids, padding_mask = self._checked(batch)
-        layout = TokenLayout(
-            padding_mask,
-            row_ids=self._row_ids(batch),
-            long_rows=self.config.max_positions > _MOST_AT_ONCE,
-        )
+        layout = self.layout(padding_mask, row_ids=self._row_ids(batch))
         tokens_TH = self.embeddings(
             layout.to_stream(token_ids),
             layout.to_stream(self._position_ids(batch, layout)),
@@ -188,6 +184,11 @@ class Encoder(keras.Model):
         if return_all_hidden_states:
             outputs["all_hidden_states"] = tuple(self._padded(x, layout) for x in hidden_states)
         return outputs
+
+    def layout(self, padding_mask, *, row_ids=None):
+        """Returns the TokenLayout in which `call` computes a batch of such a mask."""
+        long_rows = self.config.max_positions > _MOST_AT_ONCE
+        return TokenLayout(padding_mask, row_ids=row_ids, long_rows=long_rows, even=True)
 
     def _checked(self, batch):
         if not isinstance(batch, dict) or "token_ids" not in batch:
@@ -260,7 +261,7 @@ class Encoder(keras.Model):
     def _padded(self, tokens_TH, layout):
         padded_BSH = layout.to_padded(tokens_TH)
         if not layout.unpadded:
-            padded_BSH *= tf.cast(layout.padding_mask, padded_BSH.dtype)[:, :, None]
+            padded_BSH *= tf.expand_dims(tf.cast(layout.padding_mask, padded_BSH.dtype), -1)
         return padded_BSH if self.soft_prompt is None else padded_BSH[:, self.soft_prompt.length :]
 
     def get_config(self):

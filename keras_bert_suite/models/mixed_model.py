@@ -8,7 +8,6 @@ from typing import Any
 import tensorflow as tf
 
 from keras_bert_suite.layers.attachment import put, take_out
-from keras_bert_suite.layers.token_layout import TokenLayout
 from keras_bert_suite.layers.variants import (
     BottleneckVariants,
     DeepPromptVariants,
@@ -68,7 +67,7 @@ class MixedModel:
         variant_ids, mask = batch["variant_ids"], self._encoder.padding_mask(batch)
         all_layers = any(model.uses_all_layers for model in self._models.values())
         tokens = {key: batch[key] for key in _OF_TOKENS if key in batch}
-        with chosen_variants(variant_ids, layout=TokenLayout(mask)):
+        with chosen_variants(variant_ids, layout=self._encoder.layout(mask)):
             encoded = self._encoder(tokens, return_all_hidden_states=all_layers)
         shared = {key: value for key, value in batch.items() if key not in _NOT_FOR_HEADS}
         logits = {}

@@ -60,3 +60,25 @@ def test_three_tables_are_summed_and_normalised():
     # [1, 0] + [2, 0] + [0, 1] = [3, 1]: mean 2, deviation 1 -> [1, -1]
     output = layer(tf.constant([1]), tf.constant([1]), tf.constant([1]))
     np.testing.assert_allclose(output, [[1.0, -1.0]], atol=1e-6)
+
+
+def test_in_mixed_precision_rows_and_their_gradients_are_those_of_float32():
+    layer = Embeddings(
+        vocab_size=2, max_positions=600, num_segments=1, hidden_size=4, dtype="mixed_bfloat16"
+    )
+    layer.build()
+    positions = tf.range(600)
+    with tf.GradientTape() as tape:
+        embedded = layer(tf.zeros_like(positions), positions)
+        # One token 600 times: in 8 bits the sum of its gradients would stop growing early.
+        total = tf.reduce_sum(tf.cast(embedded, tf.float32) * [1.0, 0.0, 0.0, 0.0])
+    assert embedded.dtype == tf.bfloat16
+    tokens, places = (
+        tf.convert_to_tensor(gradient)
+        for gradient in tape.gradient(
+            total,
+            [layer.token_embeddings.embeddings.value, layer.position_embeddings.embeddings.value],
+        )
+    )
+    assert tokens.dtype == tf.float32
+    np.testing.assert_allclose(tokens[0], tf.reduce_sum(places, 0), rtol=1e-5, atol=1e-4)

@@ -96,3 +96,37 @@ def test_bias_is_zero_for_real_tokens_and_finite_for_padding():
     assert bias.shape == (3, 1, 1, 3)
     assert bias.numpy()[0, 0, 0].tolist()[:2] == [0, 0]
     assert -np.inf < float(bias[0, 0, 0, 2]) <= -9000
+
+
+def test_an_even_stream_ends_in_padding_that_nobody_reads():
+    mask = np.zeros([8, 5], np.int32)
+    mask[:, :3] = 1  # 24 real tokens, 32 of 40 positions computed
+    layout = TokenLayout(tf.constant(mask), even=True)
+    rows = tf.Variable(np.arange(40.0).reshape(8, 5, 1))
+    with tf.GradientTape() as tape:
+        stream = layout.to_stream(rows)
+        padded = layout.to_padded(stream)
+        total = tf.reduce_sum(padded * 2)
+    assert stream[:, 0].numpy().tolist() == [
+        *(5 * row + column for row in range(8) for column in range(3)),
+        *(3, 4, 8, 9, 13, 14, 18, 19),
+    ]
+    np.testing.assert_array_equal(padded[..., 0], mask * rows[..., 0])
+    np.testing.assert_array_equal(tape.gradient(total, rows)[..., 0], 2 * mask)
+
+
+@pytest.mark.parametrize(
+    "real, positions, computed",
+    # 16 rows at least; 32 lengths between 1024 and 2048; never more than there is
+    [(0, 40, 16), (3, 40, 16), (33, 40, 40), (33, 100, 48), (1030, 4000, 1056), (1030, 1040, 1040)],
+)
+def test_an_even_stream_has_one_of_few_lengths(real, positions, computed):
+    mask = tf.cast(tf.range(positions) < real, tf.int32)[None]
+    layout = TokenLayout(mask, even=True)
+    assert layout.to_stream(tf.zeros([1, positions, 2])).shape[0] == computed
+
+
+def test_packed_rows_keep_their_real_tokens_alone():
+    mask = tf.constant([[1, 1, 0, 0], [1, 0, 0, 0]])
+    layout = TokenLayout(mask, row_ids=tf.constant([[1, 2, 0, 0], [1, 0, 0, 0]]), even=True)
+    assert layout.to_stream(mask).numpy().tolist() == [1, 1, 1]

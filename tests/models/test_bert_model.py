@@ -81,7 +81,7 @@ def test_two_heads_of_a_kind_are_refused():
     [
         ({"micro_batches": 4}, 2e-5),
         pytest.param({"jit_compile": True}, 2e-4, marks=pytest.mark.slow),
-        ({"jit_compile": True, "micro_batches": 2}, 2e-4),
+        pytest.param({"jit_compile": True, "micro_batches": 2}, 2e-4, marks=pytest.mark.slow),
     ],
 )
 def test_micro_batches_and_xla_give_the_same_weights(options, tolerance):
@@ -141,6 +141,7 @@ def test_mixed_precision_lowers_the_loss(dtype):
     assert losses[1] < losses[0] - 0.3
 
 
+@pytest.mark.slow
 def test_targets_may_come_as_a_tensor_with_weights():
     model = _model(heads="classification")
     batch = _batch()
@@ -156,6 +157,7 @@ def test_targets_may_come_as_a_tensor_with_weights():
     assert results["label_accuracy"] == 0.0
 
 
+@pytest.mark.slow
 def test_tags_and_spans_are_learnt_in_a_plain_fit():
     batch = _batch()
     features = {key: batch[key] for key in ("token_ids", "padding_mask")}

@@ -128,7 +128,7 @@ class EmbeddingHead(_LayerHead):
         if self.pooling == "cls":
             pooled_BH = vectors_BSH[:, 0]
         else:
-            real_BS1 = tf.cast(encoded["padding_mask"], tf.float32)[:, :, None]
+            real_BS1 = tf.expand_dims(tf.cast(encoded["padding_mask"], tf.float32), -1)
             # A row of padding alone has the mean 0.
             count_B1 = tf.maximum(tf.reduce_sum(real_BS1, axis=1), 1.0)
             pooled_BH = tf.reduce_sum(vectors_BSH * real_BS1, axis=1) / count_B1
