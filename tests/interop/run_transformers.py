@@ -4,11 +4,15 @@
     python run_transformers.py make DIRECTORY CLASS CONFIG.json
     python run_transformers.py make_all CASES.json
     python run_transformers.py forward_all CASES.json
+    python run_transformers.py train DIRECTORY CLASS BATCHES.npz OPTIONS.json AGAIN LOSSES.npy
+    python run_transformers.py sample DIRECTORY CLASS INPUTS.npz LOGITS.npy
     python run_transformers.py tokenize DIRECTORY TEXTS.json IDS.json
     python run_transformers.py tokenize_as DIRECTORY CLASS TEXTS.json IDS.json
     python run_transformers.py convert PYTORCH_MODEL.bin MODEL.safetensors
 
 `forward` prints the loading report as JSON: transformers' missing, unexpected and mismatched keys.
+`train` takes a step of AdamW on each batch, whose keys are this project's, with a linear warm-up
+and decay; `sample` computes the logits in training mode, that is with dropout.
 The commands in `_all` do many cases in one process: CASES.json is a list of objects with the
 arguments `directory`, `class_name` and so on. `forward_all` saves each model again, in `again`.
 """
@@ -68,6 +72,56 @@ def forward_all(cases_path):
                 model.save_pretrained(again)
 
 
+def train(directory, class_name, batches_path, options_path, again, losses_path):
+    model = getattr(transformers, class_name).from_pretrained(directory, dtype=torch.float32)
+    with open(options_path, encoding="utf-8") as file:
+        options = json.load(file)
+    groups: dict[bool, list] = {True: [], False: []}
+    for name, parameter in model.named_parameters():
+        groups[not name.endswith("bias") and "LayerNorm" not in name].append(parameter)
+    groups = [
+        {"params": parameters, "weight_decay": options["weight_decay"] * decays}
+        for decays, parameters in groups.items()
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=options["learning_rate"], eps=1e-6)
+    steps, rise = options["num_steps"], options["warmup_steps"]
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda s: (s + 1) / rise if s < rise else (steps - s) / (steps - rise)
+    )
+    model.train()
+    losses = []
+    for batch in _batches(batches_path):
+        loss = model(**batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), options["clip_norm"])
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    np.save(losses_path, losses)
+    model.save_pretrained(again)
+
+
+def _batches(path):
+    """The batches of a file [steps, batch, ...] with transformers' keys."""
+    names = {"token_ids": "input_ids", "segment_ids": "token_type_ids"}
+    names |= {"padding_mask": "attention_mask", "label_ids": "labels", "tag_ids": "labels"}
+    arrays = {key: torch.tensor(value).long() for key, value in np.load(path).items()}
+    if "tag_weights" in arrays:  # transformers leaves out the label -100
+        arrays["tag_ids"][arrays.pop("tag_weights") == 0] = -100
+    for step in range(len(arrays["token_ids"])):
+        yield {names.get(key, key): value[step] for key, value in arrays.items()}
+
+
+def sample(directory, class_name, inputs_path, logits_path):
+    torch.manual_seed(0)
+    model = getattr(transformers, class_name).from_pretrained(directory, dtype=torch.float32)
+    model.train()
+    with torch.no_grad():
+        logits = model(**{k: torch.tensor(v) for k, v in np.load(inputs_path).items()}).logits
+    np.save(logits_path, logits.numpy())
+
+
 def tokenize(directory, texts_path, ids_path):
     with open(texts_path, encoding="utf-8") as file:
         texts, pairs = json.load(file)
@@ -109,5 +163,8 @@ def convert(source, target):
 
 
 if __name__ == "__main__":
-    commands = (forward, make, make_all, forward_all, tokenize, tokenize_as, convert)
+    commands = (
+        *(forward, make, make_all, forward_all, train, sample),
+        *(tokenize, tokenize_as, convert),
+    )
     {command.__name__: command for command in commands}[sys.argv[1]](*sys.argv[2:])

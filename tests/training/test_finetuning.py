@@ -168,6 +168,7 @@ def test_from_scratch_and_without_dev_file(files, tmp_path):
     assert fresh.std() == pytest.approx(0.1 * 0.88, rel=0.1)  # truncated normal, 2 deviations
 
 
+@pytest.mark.slow
 def test_from_a_tuned_part_whose_base_was_moved(files, tmp_path):
     """Full tuning begins with what LoRA and its base compute together, below the task's head."""
     base = tmp_path / "base"

@@ -146,6 +146,7 @@ def test_refuses(corpus, tmp_path, changes, message):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_spans_and_their_boundaries(corpus, tmp_path):
     directory = tmp_path / "spans"
     told = settings(
@@ -195,6 +196,7 @@ def test_refuses_an_encoder_for_another_vocabulary(corpus, tmp_path):
         pretrain(settings(corpus, encoder=str(path), output_dir=str(tmp_path / "o")))
 
 
+@pytest.mark.slow
 def test_packed_rows_of_next_sentences_and_sentence_order(corpus, tmp_path):
     lines = []
     outcome = pretrain(

@@ -148,6 +148,7 @@ def grown(run, corpus):
     return directory
 
 
+@pytest.mark.slow
 def test_goes_on_with_new_words(run, grown, corpus, tmp_path):
     tables = [
         load_model(place).encoder.embeddings.token_embeddings.embeddings.numpy()

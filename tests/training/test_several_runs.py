@@ -107,6 +107,7 @@ def test_a_state_that_was_not_scored_is_scored_before_the_run_ends(tmp_path):
     assert scored == [18]
 
 
+@pytest.mark.slow
 def test_frozen_layers_keep_their_weights(files, tmp_path):
     finetune(settings(files, tmp_path / "out", epochs=1, freeze_layers=1, layer_decay=0.9))
     before, after = (load_model(p, heads=()).encoder for p in (files.encoder, tmp_path / "out"))
@@ -149,6 +150,7 @@ def test_settings_that_cannot_be_used(files, tmp_path, changes, message):
         finetune(settings(files, tmp_path / "out", **changes))
 
 
+@pytest.mark.slow
 def test_other_dev_files_are_scored_at_the_end(files, tmp_path):
     told = settings(files, tmp_path / "out", epochs=1, dev_file=(str(files.dev), str(files.train)))
     result = finetune(told)

@@ -228,7 +228,7 @@ def _losses(one_device, directory, **options):
     [
         ({"precision": "bfloat16"}, 0.05),  # 8 bits of mantissa: 0.4 % a number
         ({"precision": "float16"}, 0.02),
-        ({"jit_compile": True}, 1e-3),
+        pytest.param({"jit_compile": True}, 1e-3, marks=pytest.mark.slow),
     ],
 )
 def test_precisions_and_xla_train_alike(one_device, tmp_path, float32_losses, options, tolerance):
