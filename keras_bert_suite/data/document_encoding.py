@@ -70,7 +70,8 @@ class EncodingOptions:
 
     def shard_of(self, document: Document) -> str:
         """The name of a document's shard."""
-        split = "eval" if document.held_out_draw < self.eval_fraction else "train"
+        held_out = self.eval_fraction > 0 and document.held_out_draw < self.eval_fraction
+        split = "eval" if held_out else "train"
         count = self.shard_counts[split]
         return shard_name(split, document.document_id % count, count)
 
@@ -126,12 +127,13 @@ class DocumentEncoder:
         mode = self._options.sentences
         texts = [sentences_of(document, mode=mode, split=self._split) for document in kept]
         ids, splits = self._tokenized([sentence for text in texts for sentence in text])
-        sentence = 0
+        lengths, sentence = np.diff(splits), 0
         for document, sentences in zip(kept, texts, strict=True):
-            bounds = splits[sentence : sentence + len(sentences) + 1]
+            end = sentence + len(sentences)
             builder = builders[self._options.shard_of(document)]
-            self._add(builder, document, ids[bounds[0] : bounds[-1]], np.diff(bounds))
-            sentence += len(sentences)
+            own_ids = ids[splits[sentence] : splits[end]]
+            self._add(builder, document, own_ids, lengths[sentence:end])
+            sentence = end
 
     def _tokenized(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         import tensorflow as tf

@@ -168,7 +168,14 @@ def test_full_sentences_have_separators_that_are_not_masked(make):
         assert not np.isin(ids, [PAD, CLS, SEP]).any() and not batch["segment_ids"].any()
 
 
-@pytest.mark.parametrize("objectives", [("mlm",), ("mlm", "nsp"), ("mlm", "nsp", "sop")])
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        pytest.param(("mlm",), marks=pytest.mark.slow),
+        pytest.param(("mlm", "nsp"), marks=pytest.mark.slow),
+        ("mlm", "nsp", "sop"),
+    ],
+)
 def test_a_resumed_source_gives_the_same_batches_from_any_step(make, objectives):
     # About 180 examples an epoch, 15 steps: 40 steps cross two epochs and many groups.
     uninterrupted = make(objectives=objectives)

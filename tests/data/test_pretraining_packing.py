@@ -90,7 +90,7 @@ def test_examples_and_masks_are_the_same_packed_or_not(make, objectives):
     assert 1.5 < examples < 8
 
 
-@pytest.mark.parametrize("static_shapes", [False, True])
+@pytest.mark.parametrize("static_shapes", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_packed_and_unpacked_give_the_same_loss(make, static_shapes):
     tokenizer = tiny_tokenizer()
     config = EncoderConfig(
