@@ -6,11 +6,15 @@ Example:
   bin/serve.py --model_name=topics --model_base_path=exported/topics
   bin/export_model.py --model_dirs=topics=topics-lora/,names=names-houlsby/ --export_dir=exported
   bin/export_model.py --check=exported/topics
+  bin/export_model.py --model_dir=model/ --format=onnx --export_dir=onnx/topics
 
 Tokenization and decoding are inside: the SavedModel takes text and gives labels and scores. It
 appears as EXPORT_DIR/VERSION when a process of its own has loaded it and has given the same answers
 as the model directory; a running server takes it up by itself. --check writes nothing: it says of
 any SavedModel which ops it needs and which releases of TF Serving have them.
+
+--format=onnx (pip install 'keras-bert-suite[onnx]') and --format=litert make EXPORT_DIR with the
+model as one file instead: token ids in, logits out; the tokenizer's files stand beside it.
 """
 
 from __future__ import annotations
@@ -18,22 +22,22 @@ from __future__ import annotations
 from absl import flags
 
 from keras_bert_suite import cli
+from keras_bert_suite.serving.exporting import FORMATS, SAVED_MODEL, export
+from keras_bert_suite.serving.releases import reports
 from keras_bert_suite.tasks.task import Task
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "Model directory to read.")
 _MODEL_DIRS = flags.DEFINE_list(
     "model_dirs",
     None,
-    "Instead: several tuned parts of one base as NAME=DIRECTORY, in one SavedModel with the base "
-    "once; signatures begin with NAME. Rows for `mixed` have the NAME in the input task.",
+    "Instead: tuned parts of one base as NAME=DIRECTORY, in one SavedModel with the base once; "
+    "signatures begin with NAME. Rows for `mixed` have the NAME in the input task.",
 )
 _EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Base path; the version is written below it.")
 _CHECK = flags.DEFINE_string(
     "check", None, "Instead: a SavedModel, or a base path of several, to check against TF Serving."
 )
-_BASE_DIR = flags.DEFINE_string(
-    "base_dir", None, "Of a tuned part: its base, where that is not at the place that it names."
-)
+_BASE_DIR = flags.DEFINE_string("base_dir", None, "Of a tuned part: its base, if it was moved.")
 _MERGE = flags.DEFINE_bool(
     "merge", True, "Put a tuned part into the weights of its base where its method can (LoRA)."
 )
@@ -46,6 +50,12 @@ _PRECISION = flags.DEFINE_enum(
     "float32",
     ["float32", "bfloat16"],
     "bfloat16 halves size and, on hardware that has it, time; answers differ in the second digit.",
+)
+_FORMAT = flags.DEFINE_enum(
+    "format",
+    SAVED_MODEL,
+    [*FORMATS],
+    "saved_model: text in, answers out. onnx, litert (TensorFlow Lite): ids in, logits out.",
 )
 _TASK = flags.DEFINE_enum(
     "task",
@@ -60,36 +70,25 @@ _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 def main(argv: list[str]) -> None:
     del argv
     if _CHECK.value is not None:
-        _check(_CHECK.value)
+        if _MODEL_DIR.value or _EXPORT_DIR.value:
+            raise ValueError("--check stands alone: it writes nothing.")
+        for report in reports(_CHECK.value):
+            print(f"{report}\n")
         return
-    if (_MODEL_DIR.value is None) == (_MODEL_DIRS.value is None) or _EXPORT_DIR.value is None:
-        raise ValueError("Give --model_dir or --model_dirs with --export_dir, or --check alone.")
-    from keras_bert_suite.serving.export_sources import named_directories
-    from keras_bert_suite.serving.saved_model import export_model
-
-    result = export_model(
-        _MODEL_DIR.value or named_directories(_MODEL_DIRS.value),
-        _EXPORT_DIR.value,
+    result = export(
+        model_dir=_MODEL_DIR.value,
+        model_dirs=_MODEL_DIRS.value,
+        export_dir=_EXPORT_DIR.value,
+        format=_FORMAT.value,
         version=_VERSION.value,
         precision=_PRECISION.value,
+        mixed=_MIXED.value,
         task=_TASK.value,
         options={name: flag.value for name, flag in _TASK_OPTIONS.items()},
         base_dir=_BASE_DIR.value,
         merge=_MERGE.value,
-        mixed=_MIXED.value,
     )
     print(result.report())
-
-
-def _check(directory: str) -> None:
-    if _MODEL_DIR.value is not None or _EXPORT_DIR.value is not None:
-        raise ValueError("--check stands alone: it writes nothing.")
-    from keras_bert_suite.serving import releases
-
-    checked = releases.check(directory)
-    print("\n\n".join(needs.report() for needs in checked))
-    if unloadable := [str(needs.path) for needs in checked if not needs.loadable]:
-        raise ValueError(f"No release of TF Serving can load {', '.join(unloadable)}.")
 
 
 def run():

@@ -38,6 +38,17 @@ def check(
       ValueError: an answer differs or the artifact does not run; says which signature and output.
     """
     answers = _run_in_child(Path(saved_model_dir), requests)
+    return compare(requests, expected, answers, tolerance=tolerance)
+
+
+def compare(
+    requests: Sequence[Request],
+    expected: Sequence[Answer],
+    answers: Sequence[Answer],
+    *,
+    tolerance: float,
+) -> float:
+    """Returns the largest difference of answers from the expected ones; raises as `check`."""
     worst = 0.0
     for (signature, _), wanted, got in zip(requests, expected, answers, strict=True):
         if set(wanted) != set(got):

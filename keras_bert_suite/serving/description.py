@@ -110,10 +110,12 @@ def _ports(ports) -> dict[str, Any]:
     for alias in sorted(ports):
         info = ports[alias]
         shape = [None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim]
-        described[alias] = {
-            "dtype": tf.dtypes.as_dtype(info.dtype).name,
-            "shape": None if info.tensor_shape.unknown_rank else shape,
-        }
-        if alias in _MEANINGS:
-            described[alias]["meaning"] = _MEANINGS[alias]
+        shape = None if info.tensor_shape.unknown_rank else shape
+        described[alias] = describe_port(alias, tf.dtypes.as_dtype(info.dtype).name, shape)
     return described
+
+
+def describe_port(alias: str, dtype: str, shape: list[int | None] | None) -> dict[str, Any]:
+    """The JSON object of one input or output; None in a shape is any size."""
+    meaning = {"meaning": _MEANINGS[alias]} if alias in _MEANINGS else {}
+    return {"dtype": dtype, "shape": shape, **meaning}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from keras_bert_suite.serving.versions import find_versions
@@ -156,6 +156,20 @@ class Needs:
     def loadable(self) -> bool:
         """Whether at least one release can load it."""
         return any(not self.obstacles(release) for release in RELEASES)
+
+
+def reports(directory: str | os.PathLike) -> Iterator[str]:
+    """Gives a text for people of each version that `check` finds.
+
+    Raises:
+      ValueError: as `check`; at the end, where no release can load some of them.
+      OSError: as `check`.
+    """
+    checked = check(directory)
+    for needs in checked:
+        yield needs.report()
+    if unloadable := [str(needs.path) for needs in checked if not needs.loadable]:
+        raise ValueError(f"No release of TF Serving can load {', '.join(unloadable)}.")
 
 
 def check(directory: str | os.PathLike[str]) -> list[Needs]:

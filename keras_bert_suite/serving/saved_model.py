@@ -18,13 +18,11 @@ from keras_bert_suite.serving.canonical import make_canonical
 from keras_bert_suite.serving.export_result import ExportResult
 from keras_bert_suite.serving.export_sources import MIXED, ExportSource
 from keras_bert_suite.serving.mixed import MEANING, Mixed, mixed_if_possible
+from keras_bert_suite.serving.samples import SAMPLES, sample_inputs
 from keras_bert_suite.serving.signatures import (
-    CLASSIFY_METHOD,
-    TOKEN_INPUTS,
     Signature,
     Signatures,
-    run_model,
-    token_specs,
+    core_function,
 )
 from keras_bert_suite.serving.versions import DESCRIPTION_FILE, find_versions
 from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
@@ -32,14 +30,6 @@ from keras_bert_suite.tensorflow_errors import tensorflow_os_errors
 _DEFAULT = "serving_default"
 # bfloat16 keeps 8 bits: another order of the same additions shows in the second digit.
 TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2}
-
-_SAMPLES = (
-    "The quick brown fox jumps over the lazy dog.",
-    "How do I set a timeout?",
-    "",
-    "Na\u00efve caf\u00e9, \u6f22\u5b57 and \U0001f600: 3.14 != [MASK]",
-    "a text that is longer than any row " * 80,
-)
 
 
 def export_model(
@@ -136,7 +126,7 @@ def _write_saved_model(
     weights = [weight.value for source in sources.values() for weight in source.model.weights]
     module.weights = [*{id(weight): weight for weight in weights}.values()]
     module.tables = [table for one in sources.values() for table in one.tokenizer.trackables]
-    cores = {name: _core(source) for name, source in sources.items()}
+    cores = {name: core_function(one.model, one.task) for name, one in sources.items()}
     module.cores = [*cores.values(), *([mixture.core] if mixture else [])]
     signatures = _signatures(sources, mixture, cores)
     functions = {name: _traced(signature) for name, (_, signature) in signatures.items()}
@@ -147,13 +137,6 @@ def _write_saved_model(
     _set_methods(folder, {name: signature.method for name, (_, signature) in signatures.items()})
     make_canonical(folder)
     return signatures
-
-
-def _core(source: ExportSource):
-    def core(*inputs):
-        return run_model(source.model, *inputs, task=source.task)
-
-    return tf.function(core, input_signature=token_specs(source.task), autograph=False)
 
 
 def _signatures(
@@ -205,37 +188,10 @@ def _sample_requests(
 ) -> list[artifact_check.Request]:
     """Requests to every signature: one row and several rows, empty and overlong text among them."""
     requests: list[artifact_check.Request] = []
-    for texts in (_SAMPLES[:1], _SAMPLES):
+    for texts in (SAMPLES[:1], SAMPLES):
         for name, (source, signature) in signatures.items():
-            requests.append((name, _sample_inputs(source, signature, list(texts))))
+            requests.append((name, sample_inputs(source, signature, list(texts))))
     return requests
-
-
-def _sample_inputs(
-    source: ExportSource | Mixed, signature: Signature, texts: list[str]
-) -> dict[str, np.ndarray]:
-    if isinstance(source, Mixed):
-        return source.sample_inputs(texts)
-    names = [spec.name for spec in signature.specs]
-    if signature.method == CLASSIFY_METHOD:
-        text_names = source.task.signature()["serving_default"]["inputs"]
-        return {names[0]: np.array([_example(text_names, text) for text in texts], object)}
-    if names[0] not in TOKEN_INPUTS:
-        return {name: np.array([text.encode() for text in texts], object) for name in names}
-    batch = source.tokenizer(texts, max_length=source.max_length)
-    inputs = {name: np.asarray(batch[name]) for name in names if name in TOKEN_INPUTS}
-    for name in set(names) - set(inputs):
-        inputs[name] = np.tile(np.array([[0, 1]], np.int32), [len(texts), 1])
-    return inputs
-
-
-def _example(names: list[str], text: str) -> bytes:
-    features = {
-        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
-        for name in names
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
 
 
 def _expected(

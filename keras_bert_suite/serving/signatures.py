@@ -226,6 +226,15 @@ def run_model(model: BertModel, *inputs: tf.Tensor, task: Task | None) -> dict[s
     return dict((model if task else model.encoder)(batch, training=False))
 
 
+def core_function(model: BertModel, task: Task | None):
+    """Returns the tf.function of `run_model` that an exported graph holds once."""
+
+    def core(*inputs):
+        return run_model(model, *inputs, task=task)
+
+    return tf.function(core, input_signature=token_specs(task), autograph=False)
+
+
 def _embeddings(encoded: Tensors, batch: Tensors) -> dict[str, tf.Tensor]:
     sequence = tf.cast(encoded["sequence_output"], tf.float32)
     tokens = tf.cast(tf.reduce_sum(batch["padding_mask"], -1, keepdims=True), tf.float32)

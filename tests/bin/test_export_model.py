@@ -56,6 +56,10 @@ def test_flags_that_do_not_go_together(export, tmp_path):
         (["--model_dir=a"], "Give --model_dir or --model_dirs with --export_dir, or"),
         (["--check=a", "--export_dir=b"], "--check stands alone: it writes nothing."),
         ([f"--check={tmp_path}"], f"{tmp_path} must be a SavedModel"),
+        (
+            ["--model_dir=a", "--export_dir=b", "--format=litert", "--version=2", "--nomixed"],
+            "writes one model in float32, without versions. Leave out: --mixed, --version",
+        ),
     ):
         result = export(*flags)
         assert result.returncode == 1

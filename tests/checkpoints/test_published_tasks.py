@@ -132,6 +132,7 @@ def test_labels_without_names_are_their_numbers(tmp_path):
         task.read(file, bad_rows=BadRows(skip=False))
 
 
+@pytest.mark.slow
 def test_entities_of_running_text_and_of_a_file(tmp_path):
     directory = _of_task(tmp_path / "model", _TASKS["BertForTokenClassification"])
     text = "the cat and one dog on some bread"
@@ -147,6 +148,7 @@ def test_entities_of_running_text_and_of_a_file(tmp_path):
     assert metrics["num_words"] == 3
 
 
+@pytest.mark.slow
 def test_a_question_may_be_left_unanswered_where_a_threshold_is_told(tmp_path):
     directory = _of_task(tmp_path / "model", QuestionAnswering())
     record = {"question": "the cat", "context": "a dog and one hen on bread"}

@@ -2,72 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
-import keras
 import numpy as np
 import pytest
-import toy_classification as toy
-import toy_labeling
-import toy_questions
-import toy_spans
+import toy_models
 
-import keras_bert_suite as kbs
-from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
 from keras_bert_suite.serving import artifact_check, saved_model
-from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.task import Task
 
 pytestmark = pytest.mark.slow
 
-LENGTH = 24
-# What a training file decides; the other tasks are served from any model with a masked-LM head.
-FITTED = "classification labeling multilabel multiple_choice qa regression span".split()
-OPTIONS = {
-    "cloze": {"pattern": "{text} and the [MASK]", "verbalizer": ["animal=cat", "food=bread|cake"]}
-}
-NAMES = [*Task.alternatives(), "no task"]
 
-
-def training_file(name, folder):
-    if name == "labeling":
-        return toy_labeling.write_columns(folder / "train.conll", toy_labeling.sentences(12))
-    if name == "qa":
-        return toy_questions.write_squad(folder / "train.json", toy_questions.questions(12))
-    if name == "span":
-        return toy_spans.write_lines(folder / "train.jsonl", toy_spans.texts(12))
-    rows = []
-    for index, (text, label) in enumerate(toy.texts(12)):
-        row = {
-            "regression": {"label": float(index % 3)},
-            "multilabel": {"labels": [label, "living"]},
-            "multiple_choice": {"choices": ["cat", "rice", "saw"], "label": index % 3},
-            "classification": {"label": label},
-        }[name]
-        rows.append(json.dumps({"text": text, **row}))
-    (folder / "train.jsonl").write_text("\n".join(rows))
-    return folder / "train.jsonl"
-
-
-def write_model(name, folder):
-    """A model directory with random weights, large enough for the answers to differ."""
-    keras.utils.set_random_seed(5)
-    config = toy.encoder_config()
-    extra = {"sequence_length": LENGTH}
-    if name in FITTED:
-        path = training_file(name, folder)
-        task, _ = Task.named(name)().fit(path, bad_rows=BadRows())
-        heads, extra["task"] = [task.head(config)], task.to_config()
-    else:
-        heads = [MaskedLMHead.for_encoder(config)]
-    model = kbs.BertModel(kbs.Encoder(config), heads)
-    kbs.save_model(model, folder / "model", tokenizer=toy.tokenizer(), extra=extra)
-    return folder / "model"
-
-
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=toy_models.NAMES)
 def exported(request, tmp_path_factory):
     """(version directory, requests, the Keras model's answers), moved and without its model."""
     name, folder = request.param, tmp_path_factory.mktemp("every")
@@ -75,12 +22,9 @@ def exported(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Export compares these itself, in a process with Python; here they are kept.
         patch.setattr(artifact_check, "check", lambda path, **kept: seen.update(kept) or 0.0)
-        model_dir = write_model(name, folder)
-        task = None if name in (*FITTED, "no task") else name
+        model_dir = toy_models.write_model(name, folder)
         result, again = (
-            saved_model.export_model(
-                model_dir, folder / "base", task=task, options=OPTIONS.get(name)
-            )
+            saved_model.export_model(model_dir, folder / "base", **toy_models.export_options(name))
             for _ in range(2)
         )
     for file in again.path.rglob("*"):

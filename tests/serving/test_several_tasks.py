@@ -43,6 +43,7 @@ def exported(directories, tmp_path_factory):
     return written.path.rename(tmp_path_factory.mktemp("moved") / "1")
 
 
+@pytest.mark.slow
 def test_each_answers_as_alone(exported, directories):
     servable = Servable(exported, name="x", version=1)
     assert set(servable.signatures) == {

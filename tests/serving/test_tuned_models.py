@@ -43,6 +43,7 @@ def _num_weights(path):
     return sum(int(np.prod(shape)) for name, shape in variables if "OBJECT_GRAPH" not in name)
 
 
+@pytest.mark.slow
 def test_lora_merged_and_kept(base, tmp_path, monkeypatch):
     monkeypatch.setattr(artifact_check, "check", lambda *args, **kwargs: 0.0)
     tuned_models.write(base, tmp_path / "lora", TuningMethod.from_options("lora", {}))
