@@ -38,6 +38,9 @@ def main(argv: list[str]) -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
     # TensorFlow comes in after what can be refused without it.
+    from keras_bert_suite.serving.server.imports import import_tensorflow
+
+    import_tensorflow()
     from keras_bert_suite.serving.server import server
 
     server.serve(options)

@@ -31,7 +31,9 @@ from keras_bert_suite.serving.throughput_report import OFFLINE_ROWS, Measured, R
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _SERVE = """
 import json, sys
+from keras_bert_suite.serving.server.imports import import_tensorflow
 from keras_bert_suite.serving.server.options import ServerOptions
+import_tensorflow()
 from keras_bert_suite.serving.server import server
 server.serve(ServerOptions(**json.loads(sys.argv[1])))
 """

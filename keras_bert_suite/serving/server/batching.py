@@ -138,20 +138,35 @@ class BatchScheduler:
         with self._changed:
             if self._closed:
                 raise ServingError(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
-            for task in tasks:
-                queue = self._queues.setdefault(key, collections.deque())
-                if not queue or queue[-1].rows + task.rows > parameters.max_batch_size:
-                    if self._waiting[id(parameters)] >= parameters.max_enqueued_batches:
-                        raise ServingError(
-                            grpc.StatusCode.UNAVAILABLE,
-                            "The batch scheduling queue to which this task was submitted is full",
-                        )
-                    due = time.monotonic() + parameters.batch_timeout_micros / 1e6
-                    queue.append(_Batch(compute=compute, parameters=parameters, due=due))
-                    self._waiting[id(parameters)] += 1
-                queue[-1].tasks.append(task)
-                queue[-1].rows += task.rows
-            self._changed.notify()
+            news = 0
+            try:
+                for task in tasks:
+                    news += self._add(key, task, compute, parameters)
+            finally:  # those before one that found the queue full are in it
+                # A request that joins a batch and leaves room changes nothing that a thread waits
+                # for: under load most are such, and a thread woken in vain takes Python's lock.
+                self._changed.notify(news)
+
+    def _add(
+        self, key: Hashable, task: _Task, compute: Compute, parameters: BatchingParameters
+    ) -> bool:
+        """Puts a task into a batch; whether that begins one or fills one."""
+        queue = self._queues.get(key)
+        begins = not queue or queue[-1].rows + task.rows > parameters.max_batch_size
+        if begins:
+            if self._waiting[id(parameters)] >= parameters.max_enqueued_batches:
+                raise ServingError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    "The batch scheduling queue to which this task was submitted is full",
+                )
+            due = time.monotonic() + parameters.batch_timeout_micros / 1e6
+            queue = self._queues.setdefault(key, collections.deque())
+            queue.append(_Batch(compute=compute, parameters=parameters, due=due))
+            self._waiting[id(parameters)] += 1
+        assert queue is not None
+        queue[-1].tasks.append(task)
+        queue[-1].rows += task.rows
+        return begins or queue[-1].rows >= parameters.max_batch_size
 
     def _work(self) -> None:
         while (batch := self._next()) is not None:

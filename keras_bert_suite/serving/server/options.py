@@ -83,7 +83,9 @@ class ServerOptions:
         0, help="TensorFlow's threads, for both of the following; 0: TensorFlow chooses."
     )
     tensorflow_intra_op_parallelism: int = setting(0, help="Threads within an operation.")
-    tensorflow_inter_op_parallelism: int = setting(0, help="Operations that run at once.")
+    tensorflow_inter_op_parallelism: int = setting(
+        0, help="Operations of a run that go on at once (default: one, on the request's thread)."
+    )
     per_process_gpu_memory_fraction: float = setting(
         0.0, help="Share of a GPU's memory to take; 0: TensorFlow chooses."
     )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  (registers the ops of tokenizing graphs)
 from tensorflow.core.protobuf import config_pb2
 
 from keras_bert_suite.serving.server import deadlines
@@ -22,8 +21,11 @@ from keras_bert_suite.serving.server.errors import (
     invalid_argument,
     resource_exhausted,
 )
+from keras_bert_suite.serving.server.imports import register_text_ops
 from keras_bert_suite.serving.server.monitoring import Metrics
 from keras_bert_suite.serving.server.session_options import SessionOptions
+
+register_text_ops()  # those of tokenizing graphs
 
 # Each set of fetched outputs is compiled once; a client chooses the set by its output filter.
 _MAX_CALLABLES = 64
@@ -244,6 +246,7 @@ class Servable:
                     config_pb2.CallableOptions(
                         feed=[port.tensor for port in signature.inputs.values()],
                         fetch=[signature.outputs[alias].tensor for alias in outputs],
+                        run_options=self.session_options.run_options,
                     )
                 )
             return self._callables[key]

@@ -16,15 +16,20 @@ from keras_bert_suite.serving.server.errors import ServingError
 
 
 class Doubler:
-    """Doubles x and remembers the sizes of its batches; refuses a negative number."""
+    """Doubles x and remembers the sizes of its batches; refuses a negative number.
+
+    `gate` holds a batch until it is set; `entered` says that a batch has come to it.
+    """
 
     def __init__(self):
         self.sizes = []
         self.gate = threading.Event()
         self.gate.set()
+        self.entered = threading.Event()
 
     def __call__(self, inputs):
-        self.gate.wait(10)
+        self.entered.set()
+        self.gate.wait(60)
         x = inputs["x"]
         self.sizes.append(len(x))
         if (x < 0).any():
@@ -53,11 +58,12 @@ def ask(scheduler, compute, *values, kind="k", dtype=np.float32, **fields):
 def ask_together(scheduler, compute, requests):
     """Sends the requests while the computing thread is held; gives answers and errors in order."""
     compute.gate.clear()
+    compute.entered.clear()
     with ThreadPoolExecutor(len(requests) + 1) as pool:
         first = pool.submit(ask, scheduler, compute, 0.0)
-        deadline = time.monotonic() + 5
-        while scheduler._queues and time.monotonic() < deadline:
-            time.sleep(0.001)
+        # Before the thread holds the first, another request would join it.
+        assert compute.entered.wait(30)
+        deadline = time.monotonic() + 30
         answers = [pool.submit(ask, scheduler, compute, *request) for request in requests]
         while sum(
             len(batch.tasks) for queue in scheduler._queues.values() for batch in queue
@@ -65,8 +71,8 @@ def ask_together(scheduler, compute, requests):
             assert time.monotonic() < deadline
             time.sleep(0.001)
         compute.gate.set()
-        first.result(10)
-        return [answer.exception(10) or answer.result() for answer in answers]
+        first.result(30)
+        return [answer.exception(30) or answer.result() for answer in answers]
 
 
 def test_requests_that_wait_are_computed_together_and_get_their_own_rows(scheduler):
@@ -137,9 +143,7 @@ def test_a_full_queue_refuses(scheduler):
     )
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(ask, batches, compute, 1.0)
-        while batches._waiting or not running.running():
-            time.sleep(0.001)
-        time.sleep(0.05)
+        assert compute.entered.wait(30)
         waiting = pool.submit(ask, batches, compute, 2.0)
         while not batches._waiting:
             time.sleep(0.001)
@@ -147,7 +151,25 @@ def test_a_full_queue_refuses(scheduler):
             ask(batches, compute, 3.0)
         assert caught.value.code is grpc.StatusCode.UNAVAILABLE
         compute.gate.set()
-        assert (running.result(10), waiting.result(10)) == ([2.0], [4.0])
+        assert (running.result(30), waiting.result(10)) == ([2.0], [4.0])
+
+
+def test_a_large_request_that_is_refused_halfway_leaves_no_batch_behind(scheduler):
+    compute = Doubler()
+    batches = scheduler(
+        max_batch_size=1,
+        max_enqueued_batches=1,
+        num_batch_threads=1,
+        batch_timeout_micros=0,
+        enable_large_batch_splitting=True,
+    )
+    time.sleep(0.05)  # the thread sleeps and must be told
+    with pytest.raises(ServingError, match="queue .* is full"):
+        ask(batches, compute, 1.0, 2.0)
+    deadline = time.monotonic() + 10
+    while compute.sizes != [1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_a_request_past_its_deadline_is_not_computed(scheduler):
@@ -156,14 +178,13 @@ def test_a_request_past_its_deadline_is_not_computed(scheduler):
     batches = scheduler(num_batch_threads=1, batch_timeout_micros=0)
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(ask, batches, compute, 1.0)
-        while batches._waiting or not running.running():
-            time.sleep(0.001)
+        assert compute.entered.wait(30)
         late = pool.submit(ask, batches, compute, 2.0, deadline=time.monotonic() + 0.05)
-        error = late.exception(10)
+        error = late.exception(30)
         assert isinstance(error, ServingError)
         assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
         compute.gate.set()
-        running.result(10)
+        running.result(30)
     batches.close()
     assert compute.sizes == [1]
 
@@ -187,7 +208,7 @@ def test_a_closed_scheduler_answers_what_waits_and_refuses_the_rest(scheduler):
         while not batches._waiting:
             time.sleep(0.001)
         batches.close()
-        assert waiting.result(10) == [2.0]
+        assert waiting.result(30) == [2.0]
     with pytest.raises(ServingError, match="stopping"):
         ask(batches, compute, 1.0)
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import text_format
@@ -306,6 +307,17 @@ def test_tags_and_what_tensorflow_is_told(base, tmp_path):
     file.write_text("nothing: 1")
     with pytest.raises(ValueError, match="Error parsing text-format tensorflow.ConfigProto"):
         SessionOptions.of(options)
+
+
+@pytest.mark.parametrize(("operations", "pool"), [(0, -1), (2, 0)])
+def test_a_run_stays_on_the_thread_of_its_request_unless_told_otherwise(base, operations, pool):
+    options = ServerOptions(model_base_path="m", tensorflow_inter_op_parallelism=operations)
+    told = SessionOptions.of(options)
+    assert told.run_options.inter_op_thread_pool == pool
+    servable = Servable(base / "1", name="half", version=1, session_options=told)
+    signature = servable.signatures["serving_default"]
+    answers = servable.run(signature, {"x": np.array([3.0], np.float32)}, list(signature.outputs))
+    assert [array.tolist() for array in answers.values()] == [[2.5]]
 
 
 def test_a_config_that_fails_changes_nothing(manager, base, tmp_path):
