@@ -71,8 +71,7 @@ def run(main: Callable[[list[str]], int | None], *, argv: list[str] | None = Non
 
     def parse(arguments: list[str]) -> list[str]:
         if _asks_for_help(arguments):
-            print(help_text(module))
-            sys.exit(0)
+            sys.exit(_written(lambda: print(help_text(module), flush=True)))
         try:
             remaining = flags.FLAGS(arguments)
         except flags.Error as error:
@@ -125,19 +124,25 @@ def _is_required(flag: flags.Flag) -> bool:
 def _guarded(main: Callable[[list[str]], int | None], argv: list[str]) -> int | None:
     """Calls `main`; turns what a user can repair into one line."""
     try:
-        return main(argv)
+        return _written(lambda: main(argv))
     except KeyboardInterrupt:
         _report("interrupted")
         return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): nothing is wrong and nobody listens.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (ValueError, OSError) as error:
         if _DEBUG.value:
             traceback.print_exc()
         _report(_one_line(error))
         return 1
+
+
+def _written(call: Callable[[], int | None]) -> int | None:
+    """Calls what prints; 0 where the reader of our output went away (`| head`)."""
+    try:
+        return call()
+    except BrokenPipeError:
+        # Nothing is wrong, and nobody listens.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _report(message: str) -> None:

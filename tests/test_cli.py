@@ -195,6 +195,9 @@ def test_a_reader_that_goes_away_is_no_error(greet):
     command += "echo ${PIPESTATUS[0]}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (result.stdout, result.stderr) == ("Hello, Ada!\n0\n", "")
+    command = f"(sleep 0.5; {sys.executable} {greet} --help) | true; echo ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("0\n", "")
 
 
 def test_neighbours_of_a_binary_do_not_hide_libraries(greet):

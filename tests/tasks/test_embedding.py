@@ -61,6 +61,7 @@ def test_the_contrastive_loss_by_hand():
     assert (hits, count) == (2, 2)
 
 
+@pytest.mark.slow
 def test_pairs_are_learnt_and_ranked(directory, tmp_path):
     rng = random.Random(0)
     words = [word for kind in sorted(toy.WORDS) for word in toy.WORDS[kind]]

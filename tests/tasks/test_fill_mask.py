@@ -90,6 +90,7 @@ def test_what_is_served(directory, tmp_path):
     assert not served(text=tf.constant(["none"]))["word"].shape[1]
 
 
+@pytest.mark.slow
 def test_it_learns_words(directory, tmp_path):
     rows = [(f"the old [MASK] {word} new [MASK]", f"red {word}") for word in toy.WORDS["tool"]] * 6
     train = toy.write_rows(tmp_path / "train.tsv", ["text", "label"], rows)

@@ -217,6 +217,7 @@ ODD_CONTEXTS = {
 }
 
 
+@pytest.mark.slow
 def test_what_is_served_is_what_is_predicted_and_slices_the_context(tuned, tmp_path):
     directory, _, _ = tuned
     result = export_model(directory, tmp_path)
