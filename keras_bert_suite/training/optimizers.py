@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_bert_suite.training.fused_adam import fused_adam, is_fused
 from keras_bert_suite.training.precision import policy_name
 from keras_bert_suite.training.schedules import WarmupDecay
 
@@ -24,10 +25,9 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
     """AdamW whose decay leaves LayerNorm's gamma and beta and all biases alone.
 
     A class of its own because Keras does not save what `exclude_from_weight_decay` was told: a
-    model that was saved and loaded would decay everything. A step is TensorFlow's one operation for
-    Adam and not Keras' ten, each of which reads and writes every weight: half the time. (XLA would
-    make one pass of clipping, decay and Adam, a tenth of a fine-tuning step less, but compiles for
-    seconds, each of a model's shapes by itself.)
+    model that was saved and loaded would decay everything. A step is one compiled pass over a large
+    variable (fused_adam.py) or TensorFlow's one operation for Adam, and not Keras' ten, each of
+    which reads and writes every weight.
 
     Args:
       layer_decay: factor of the rate from each layer of the encoder to the one below it; heads and
@@ -47,6 +47,7 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
         super().__init__(*args, **kwargs)
         self.layer_decay = layer_decay
         self._rate_factors: tuple[float, ...] = ()
+        self._clip_factor = None
         self.exclude_from_weight_decay(var_names=[_NOT_DECAYED])
 
     def build(self, variables):
@@ -61,31 +62,43 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
             return super()._clip_gradients(grads)
         # The norm by the operation that the train step's own norm is taken by: both are one.
         norm = tf.linalg.global_norm(grads)
-        factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
-        return [gradient * tf.cast(factor, gradient.dtype) for gradient in grads]
+        self._clip_factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+        return grads
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        self._clip_factor = None  # a tensor of this graph alone
 
     def update_step(self, gradient, variable, learning_rate):
         index, dtype = self._get_variable_index(variable), variable.dtype
+        gradient = tf.cast(gradient, dtype)
+        factor = tf.cast(1.0 if self._clip_factor is None else self._clip_factor, dtype)
         rate = tf.cast(learning_rate, dtype) * self._rate_factors[index]
-        if self.weight_decay and self._use_weight_decay(variable):
-            # Not as a factor: float32 knows 1 - 2e-7 to a fifth of the decay only.
-            variable.assign_sub(variable * (rate * self.weight_decay))
+        decays = self.weight_decay and self._use_weight_decay(variable)
+        decay = tf.constant(self.weight_decay if decays else 0.0, dtype)
         betas = [tf.constant(beta, dtype) for beta in (self.beta_1, self.beta_2)]
         powers = [beta ** tf.cast(self.iterations + 1, dtype) for beta in betas]
         # TensorFlow adds epsilon to the root of the uncorrected `v`, where in the first steps it
         # weighs up to 30 times as much as in Adam's rule.
         epsilon = tf.constant(self.epsilon, dtype) * tf.sqrt(1.0 - powers[1])
+        m, v = self._momentums[index].value, self._velocities[index].value
+        if is_fused(variable):
+            fused_adam(variable, m, v, gradient, factor, rate, decay, epsilon, betas, powers)
+            return
+        if decays:
+            # Not as a factor: float32 knows 1 - 2e-7 to a fifth of the decay only.
+            variable.assign_sub(variable * (rate * decay))
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            m=m.handle,
+            v=v.handle,
             beta1_power=powers[0],
             beta2_power=powers[1],
             lr=rate,
             beta1=betas[0],
             beta2=betas[1],
             epsilon=epsilon,
-            grad=tf.cast(gradient, dtype),
+            grad=gradient * factor,
             use_locking=True,
         )
 

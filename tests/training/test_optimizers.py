@@ -170,18 +170,33 @@ def test_clip_norm_zero_switches_clipping_off():
     assert make_optimizer(learning_rate=0.1, num_steps=2, clip_norm=0).global_clipnorm is None
 
 
-def test_a_step_is_adamw_s_by_hand():
-    """Two steps in float64 numpy: decay first, then Adam; epsilon is beside the corrected root."""
-    weight = keras.Variable(np.array([[1.0, -2.0]], "float32"), name="kernel")
-    optimizer = MatrixDecayAdamW(0.1, weight_decay=0.5, epsilon=0.1)
-    optimizer.build([weight])
-    expected, m, v = np.array([[1.0, -2.0]]), 0.0, 0.0
-    for step, gradient in enumerate([np.array([[0.3, 2.0]]), np.array([[-0.1, 1.0]])], start=1):
-        optimizer.apply([tf.constant(gradient, tf.float32)], [weight])
+@pytest.mark.parametrize("columns", [2, 200_000])
+@pytest.mark.parametrize("strategy", ["none", "one device", "mirrored"])
+def test_a_step_is_adamw_s_by_hand(strategy, columns):
+    """Steps in float64 numpy: clipped, decay first, then Adam; epsilon beside the corrected root.
+
+    A large variable's step is compiled, but for those of MirroredStrategy.
+    """
+    strategy = {
+        "none": tf.distribute.get_strategy,
+        "one device": lambda: tf.distribute.OneDeviceStrategy("/cpu:0"),
+        "mirrored": lambda: tf.distribute.MirroredStrategy(["/cpu:0"]),
+    }[strategy]()
+    random = np.random.default_rng(0)
+    expected, m, v = random.normal(size=(1, columns)), 0.0, 0.0
+    with strategy.scope():
+        weight = keras.Variable(expected, dtype="float32", name="kernel")
+        optimizer = MatrixDecayAdamW(0.1, weight_decay=0.5, epsilon=0.1, global_clipnorm=1.0)
+        optimizer.build([weight])
+    for step in (1, 2, 3):
+        gradient = random.normal(size=(1, columns)) * (0.1 / columns**0.5 if step == 1 else 1.0)
+        gradients = [tf.constant(gradient, tf.float32)]
+        strategy.run(optimizer.apply, args=(gradients, [weight]))
+        gradient /= max(1.0, np.linalg.norm(gradient))
         expected = expected * (1 - 0.1 * 0.5)
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         expected = expected - 0.1 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 0.1)
-        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5)
+        np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_layers_below_learn_slower():
