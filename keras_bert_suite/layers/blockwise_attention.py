@@ -24,16 +24,32 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
     blocks = _QueryBlocks(query_BNSD)
     seed = dropout.new_seed() if training and dropout.rate else None
 
+    def bias_of(index):
+        bias = layout.attention_bias_of_block(query_BNSD.dtype, index * blocks.size, blocks.size)
+        return bias if prefix is None else with_prefix_bias(bias, prefix)
+
+    # Scores are as wide as the row is long: a bias of the keys alone is one more element of each
+    # key, which saves a pass over them.
+    keys_alone = layout.keys_alone_are_biased
+
     def weights_of(index, query_BNQD, key_BNSD):
-        bias = layout.attention_bias_of_block(query_BNQD.dtype, index * blocks.size, blocks.size)
-        if prefix is not None:
-            bias = with_prefix_bias(bias, prefix)
-        return softmax(tf.matmul(query_BNQD, key_BNSD, transpose_b=True) + bias)
+        if keys_alone:
+            query_BNQD, key_BNSD = _with(query_BNQD, 1.0), _with(key_BNSD, _of_keys(bias_of(0)))
+        scores = tf.matmul(query_BNQD, key_BNSD, transpose_b=True)
+        return softmax(scores if keys_alone else scores + bias_of(index))
 
     def dropped(weights, index):
         if seed is None:
             return weights
         return dropout.apply(weights, tf.random.experimental.stateless_fold_in(seed, index))
+
+    def less(inner, above, index):
+        """The gradient of the block's weights less `inner`, one element more of a width as well."""
+        if seed is None:
+            one_more = _with(above, -inner), _with(value_BNSD, 1.0)
+            return tf.matmul(*one_more, transpose_b=True)
+        # Dropout is linear, hence its own gradient.
+        return dropped(tf.matmul(above, value_BNSD, transpose_b=True), index) - inner
 
     @tf.custom_gradient
     def context(query_BNSD, key_BNSD, value_BNSD):
@@ -51,12 +67,10 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
             def backward(index, to_key, to_value):
                 weights, above = weights_of(index, queries[index], key_BNSD), upstreams[index]
                 to_value += _sum(dropped(weights, index), above)
-                # Dropout is linear, hence its own gradient.
-                to_weights = dropped(tf.matmul(above, value_BNSD, transpose_b=True), index)
                 # The softmax's inner product, sum_k weight_k to_weight_k, is the output's with what
                 # comes from above: one sum over the width in the place of one over the keys.
                 inner = tf.reduce_sum(above * outputs[index], -1, keepdims=True)
-                to_scores = weights * (to_weights - inner)
+                to_scores = weights * less(inner, above, index)
                 to_key += _sum(to_scores, queries[index])
                 return tf.matmul(to_scores, key_BNSD), to_key, to_value
 
@@ -68,6 +82,17 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
         return blocks.join(outputs), gradient
 
     return context(query_BNSD, key_BNSD, value_BNSD)
+
+
+def _with(vectors_BNSD, element):
+    """Vectors of one more element, a number or [rows, 1 or heads, length, 1]."""
+    shape = tf.concat([tf.shape(vectors_BNSD)[:-1], [1]], 0)
+    element = tf.broadcast_to(tf.cast(element, vectors_BNSD.dtype), shape)
+    return tf.concat([vectors_BNSD, element], -1)
+
+
+def _of_keys(bias_B11S):
+    return tf.transpose(bias_B11S, [0, 1, 3, 2])
 
 
 def _sum(weights_BNQS, vectors_BNQD):

@@ -134,6 +134,11 @@ class TokenLayout:
         """
         return self._bias(dtype, "all", lambda: self._seen(self._examples))
 
+    @property
+    def keys_alone_are_biased(self):
+        """Whether every query of a row has the same bias: rows that are one example each."""
+        return self._examples is None
+
     def attention_bias_of_block(self, dtype, start, size):
         """Returns [rows, 1, 1 or size, width], that of the queries from `start` on.
 

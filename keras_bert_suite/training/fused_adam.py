@@ -9,7 +9,7 @@ _LARGE = 100_000
 
 
 def is_fused(variable) -> bool:
-    """Whether `fused_adam` updates this TensorFlow variable: a large one of one CPU alone.
+    """Whether `adam_step` updates this TensorFlow variable: a large one of one CPU alone.
 
     Elsewhere the update runs once for each replica's copy, under contexts of tf.distribute that a
     compiled function does not see.
@@ -22,9 +22,15 @@ def is_fused(variable) -> bool:
     )
 
 
-# Traced and compiled once for each shape, in about 0.2 s: a BERT has five large ones.
-@tf.function(jit_compile=True, autograph=False)
-def fused_adam(variable, m, v, gradient, factor, rate, decay, epsilon, betas, powers) -> None:
+def fused_adam():
+    """Gives the compiled `adam_step`: of one optimizer, since traces do not outlive its variables.
+
+    Traced and compiled once for each shape, in about 0.2 s: a BERT has five large ones.
+    """
+    return tf.function(adam_step, jit_compile=True, autograph=False)
+
+
+def adam_step(variable, m, v, gradient, factor, rate, decay, epsilon, betas, powers) -> None:
     """Takes one step of AdamW with `gradient * factor`.
 
     Reads and writes the weights and both moments once, where scaling, decay and TensorFlow's Adam

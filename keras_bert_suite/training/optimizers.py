@@ -48,6 +48,7 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
         self.layer_decay = layer_decay
         self._rate_factors: tuple[float, ...] = ()
         self._clip_factor = None
+        self._fused = fused_adam()
         self.exclude_from_weight_decay(var_names=[_NOT_DECAYED])
 
     def build(self, variables):
@@ -83,7 +84,7 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
         epsilon = tf.constant(self.epsilon, dtype) * tf.sqrt(1.0 - powers[1])
         m, v = self._momentums[index].value, self._velocities[index].value
         if is_fused(variable):
-            fused_adam(variable, m, v, gradient, factor, rate, decay, epsilon, betas, powers)
+            self._fused(variable, m, v, gradient, factor, rate, decay, epsilon, betas, powers)
             return
         if decays:
             # Not as a factor: float32 knows 1 - 2e-7 to a fifth of the decay only.

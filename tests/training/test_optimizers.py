@@ -1,3 +1,5 @@
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -197,6 +199,18 @@ def test_a_step_is_adamw_s_by_hand(strategy, columns):
         m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
         expected = expected - 0.1 * (m / (1 - 0.9**step)) / (np.sqrt(v / (1 - 0.999**step)) + 0.1)
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_one_optimizer_after_the_other():
+    """A compiled step that two shared would refer to the variables of the first, deleted."""
+    for _ in range(2):
+        weight = keras.Variable(tf.zeros([200_000]), name="bias")
+        optimizer = MatrixDecayAdamW(0.1)
+        step = tf.function(lambda: optimizer.apply([tf.ones([200_000])], [weight]))  # noqa: B023
+        step()
+        np.testing.assert_allclose(weight.numpy(), -0.1, rtol=1e-5)
+        del weight, optimizer, step
+        gc.collect()
 
 
 def test_layers_below_learn_slower():
