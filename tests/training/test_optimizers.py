@@ -203,13 +203,15 @@ def test_a_step_is_adamw_s_by_hand(strategy, columns):
 
 def test_one_optimizer_after_the_other():
     """A compiled step that two shared would refer to the variables of the first, deleted."""
-    for _ in range(2):
+
+    def first_step():
         weight = keras.Variable(tf.zeros([200_000]), name="bias")
         optimizer = MatrixDecayAdamW(0.1)
-        step = tf.function(lambda: optimizer.apply([tf.ones([200_000])], [weight]))  # noqa: B023
-        step()
-        np.testing.assert_allclose(weight.numpy(), -0.1, rtol=1e-5)
-        del weight, optimizer, step
+        tf.function(lambda: optimizer.apply([tf.ones([200_000])], [weight]))()
+        return weight.numpy()
+
+    for _ in range(2):
+        np.testing.assert_allclose(first_step(), -0.1, rtol=1e-5)
         gc.collect()
 
 
