@@ -59,6 +59,8 @@ class MatrixDecayAdamW(keras.optimizers.AdamW):
         """Nothing: the decay is part of the update, where the layer's rate is known."""
 
     def _clip_gradients(self, grads):
+        # Slices of a table may name a row twice: their norm is that of the sums.
+        grads = [tf.convert_to_tensor(gradient) for gradient in grads]
         if not self.global_clipnorm:
             return super()._clip_gradients(grads)
         # The norm by the operation that the train step's own norm is taken by: both are one.

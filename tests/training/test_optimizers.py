@@ -201,6 +201,16 @@ def test_a_step_is_adamw_s_by_hand(strategy, columns):
         np.testing.assert_allclose(weight.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_slices_that_name_a_row_twice_are_clipped_by_their_sum():
+    def first_step(gradient):
+        weight = keras.Variable(tf.zeros([2, 1]), name="embeddings")
+        MatrixDecayAdamW(0.1, epsilon=1.0, global_clipnorm=1.0).apply([gradient], [weight])
+        return weight.numpy()
+
+    slices = tf.IndexedSlices(tf.constant([[3.0], [4.0]]), tf.constant([0, 0]), tf.constant([2, 1]))
+    np.testing.assert_allclose(first_step(slices), first_step(tf.constant([[7.0], [0.0]])))
+
+
 def test_one_optimizer_after_the_other():
     """A compiled step that two shared would refer to the variables of the first, deleted."""
 
