@@ -217,5 +217,5 @@ def test_the_page_tells_what_the_models_take(served):
 
 def test_the_page_is_off_unless_asked_for(server):
     for path in ("/", "/page/models"):
-        with pytest.raises(urllib.error.HTTPError, match="400"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://{server.rest}{path}")
