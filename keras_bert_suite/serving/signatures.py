@@ -116,7 +116,7 @@ class Signatures:
         return found
 
     def _answer_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:
-        texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
+        texts = rows_alike(texts)
         batch = self._task.serving_features(texts, self._tokenizer, self._max_length)
         decoded = self._task.decode(self._run_rows(batch), batch)
         return plain(self._task.served(decoded, batch, texts))
@@ -268,6 +268,17 @@ def plain(outputs: Tensors) -> dict[str, tf.Tensor]:
 def text_specs(names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
     """string [batch] each."""
     return tuple(tf.TensorSpec([None], tf.string, name=name) for name in names)
+
+
+def rows_alike(texts: Tensors) -> dict[str, tf.Tensor]:
+    """String inputs [batch], refused when one has more rows than another or another rank."""
+    texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
+    if len(texts) == 1:
+        return texts
+    sizes = tf.stack([tf.size(text) for text in texts.values()])
+    rule = f"{', '.join(texts)} must have the same number of rows. Received:"
+    with tf.control_dependencies([require(sizes == sizes[0], rule, sizes)]):
+        return {name: tf.identity(text) for name, text in texts.items()}
 
 
 def require(condition: tf.Tensor, message: str, *received: tf.Tensor) -> tf.Operation:

@@ -7,6 +7,7 @@ import keras_bert_suite as kbs
 from keras_bert_suite.serving.signatures import Signatures
 from keras_bert_suite.tasks.classification import Classification
 from keras_bert_suite.tasks.multiple_choice import MultipleChoice
+from keras_bert_suite.tasks.question_answering import QuestionAnswering
 from keras_bert_suite.tasks.regression import Regression
 
 
@@ -85,3 +86,22 @@ def test_a_number_answers_examples_for_regress(task, names):
     assert list(found) == ["outputs"]
     np.testing.assert_allclose(found["outputs"], wanted, atol=1e-6)
     assert abs(wanted[0] - wanted[1]) > 1e-4, "the texts must differ"
+
+
+def test_texts_of_different_numbers_of_rows_are_refused():
+    tokenizer = kbs.Tokenizer("[PAD] [UNK] [CLS] [SEP] [MASK] the fox dog".split())
+    config = kbs.EncoderConfig(
+        vocab_size=8, hidden_size=8, num_layers=1, num_heads=2, intermediate_size=8
+    )
+    for task, names in (
+        (QuestionAnswering(), ("question", "context")),
+        (MultipleChoice(), ("text_a", "text_b")),
+    ):
+        model = kbs.BertModel(kbs.Encoder(config), [task.head(config)])
+        signatures = Signatures(model, tokenizer=tokenizer, task=task, max_length=12).build()
+        for rows in ((1, 0), (0, 1), (2, 1), (1, 2)):
+            texts = {name: tf.constant(["fox"] * n) for name, n in zip(names, rows, strict=True)}
+            with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+                signatures["serving_default"].compute(texts)
+            assert f"{', '.join(names)} must have the same number of rows" in str(raised.value)
+            assert f"Received:'\n{rows[0]}, {rows[1]}" in str(raised.value)
