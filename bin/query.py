@@ -5,6 +5,8 @@ Examples:
   bin/query.py --server=127.0.0.1:8500 --model_name=topics --text='How do I reset it?' --text='Hi'
   bin/query.py --server=127.0.0.1:8501 --rest --model_name=nli --text_a='It rains.' \\
       --text_b='It is wet.'
+  bin/query.py --model_name=squad --question='Who is she?' --question='Where?' --context="$ARTICLE"
+  bin/query.py --model_name=topics --input=texts.jsonl > answers.jsonl
   bin/query.py --server=127.0.0.1:8500 --model_name=topics --signature=tokens \\
       --inputs='{"token_ids": [[101, 102]], "segment_ids": [[0, 0]], "padding_mask": [[1, 1]]}'
 
@@ -25,6 +27,7 @@ import json
 from absl import flags
 
 from keras_bert_suite import cli
+from keras_bert_suite.serving.query_inputs import TEXTS, query_parts
 
 _SERVER = flags.DEFINE_string(
     "server", "127.0.0.1:8500", "HOST:PORT of gRPC, or of REST with --rest."
@@ -38,9 +41,17 @@ _SIGNATURE = flags.DEFINE_string(
 _TASK = flags.DEFINE_multi_string(
     "task", [], "Of a model with the signature mixed: the task of each text, or one for all."
 )
-_TEXT = flags.DEFINE_multi_string("text", [], "A text; may be repeated.")
-_TEXT_A = flags.DEFINE_multi_string("text_a", [], "First text of a pair; may be repeated.")
-_TEXT_B = flags.DEFINE_multi_string("text_b", [], "Second text of a pair; as often as --text_a.")
+for _name, _help in (
+    ("text", "A text; may be repeated."),
+    ("text_a", "First text of a pair; may be repeated."),
+    ("text_b", "Second text of a pair; as often as --text_a."),
+    ("question", "A question; may be repeated."),
+    ("context", "The text with its answer; once for all questions, or once for each."),
+):
+    flags.DEFINE_multi_string(_name, [], _help)
+_INPUT = flags.DEFINE_string(
+    "input", None, "JSON lines instead, each with the inputs of a row by name; - is stdin."
+)
 _INPUTS = flags.DEFINE_string(
     "inputs", None, "Any inputs as a JSON object, name -> nested list, instead of texts."
 )
@@ -57,16 +68,9 @@ _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds to wait for the answer, 
 def main(argv: list[str]) -> None:
     del argv
     from keras_bert_suite.serving.client import Client, Tls
-    from keras_bert_suite.serving.query_inputs import query_inputs
 
-    inputs = query_inputs(
-        text=_TEXT.value,
-        text_a=_TEXT_A.value,
-        text_b=_TEXT_B.value,
-        task=_TASK.value,
-        inputs=_INPUTS.value,
-    )
-
+    texts = {name: flags.FLAGS[name].value for names in TEXTS for name in names}
+    parts = query_parts(texts, task=_TASK.value, inputs=_INPUTS.value, file=_INPUT.value)
     tls = None
     if _TLS.value or _CACERT.value or _CERT.value or _KEY.value:
         tls = Tls(cacert=_CACERT.value, cert=_CERT.value, key=_KEY.value)
@@ -79,10 +83,11 @@ def main(argv: list[str]) -> None:
         timeout=_TIMEOUT.value,
         tls=tls,
     )
+    signature = _SIGNATURE.value or ("mixed" if _TASK.value else "serving_default")
     with client:
-        default = "mixed" if _TASK.value else "serving_default"
-        for answer in client.answers(inputs, signature=_SIGNATURE.value or default):
-            print(json.dumps(answer, ensure_ascii=False))
+        for part in parts:
+            for answer in client.answers(part, signature=signature):
+                print(json.dumps(answer, ensure_ascii=False))
 
 
 def run():

@@ -34,7 +34,10 @@ def main(argv: list[str]) -> None:
         print(f"keras_bert_suite: {__version__}\nTensorFlow: {metadata.version('tensorflow')}")
         return
     options = settings.from_flags(ServerOptions, config=False)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # absl has put a handler of its own there, which lets no line below a warning through.
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
     # TensorFlow comes in after what can be refused without it.

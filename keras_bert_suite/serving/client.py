@@ -57,8 +57,8 @@ class Client:
         timeout: float = 30.0,
         tls: Tls | None = None,
     ):
-        host, separator, port = server.rpartition(":")
-        if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        host, _, port = server.rpartition(":")
+        if not host or "/" in host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError(f"--server must be HOST:PORT. Received: {server!r}")
         if version is not None and label is not None:
             raise ValueError("Give a version or a label, not both.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_bert_suite.serving.signatures import CLASSIFY_METHOD
+from keras_bert_suite.serving.signatures import APIS
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.text.tokenizer import Tokenizer
 
@@ -27,6 +27,7 @@ _MEANINGS = {
     "label_id": "its place among the labels",
     "scores": "the probability of each label, in the order of the labels",
     "classes": "the labels",
+    "outputs": "the number that answers each example",
     "word": "the likeliest words of each [MASK], best first, empty where there are no more",
     "embedding": "one vector a text",
     "token_vectors": "one vector a token, zeros in the padding",
@@ -87,7 +88,7 @@ def describe(
     signatures = {
         name: {
             "method": definition.method_name,
-            "api": "Classify" if definition.method_name == CLASSIFY_METHOD else "Predict",
+            "api": APIS[definition.method_name],
             "inputs": _ports(definition.inputs),
             "outputs": _ports(definition.outputs),
         }

@@ -23,6 +23,7 @@ from keras_bert_suite.serving.signatures import (
     Signatures,
     plain,
     require,
+    rows_alike,
     text_specs,
 )
 
@@ -142,7 +143,7 @@ class Mixed:
         self, inputs: Tensors
     ) -> tuple[dict[str, tf.Tensor], dict[str, dict[str, tf.Tensor]]]:
         """By task: the numbers of its rows, and its own inputs in these rows."""
-        inputs = {name: tf.ensure_shape(value, [None]) for name, value in inputs.items()}
+        inputs = rows_alike(inputs)
         is_task = inputs[_TASK][:, None] == tf.constant([*self._tasks])
         unknown = tf.boolean_mask(inputs[_TASK], ~tf.reduce_any(is_task, 1))
         known = f"task must be one of {', '.join(self._tasks)}. Received:"

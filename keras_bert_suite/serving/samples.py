@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_bert_suite.serving.export_sources import ExportSource
 from keras_bert_suite.serving.mixed import Mixed
-from keras_bert_suite.serving.signatures import CLASSIFY_METHOD, TOKEN_INPUTS, Signature
+from keras_bert_suite.serving.signatures import PREDICT_METHOD, TOKEN_INPUTS, Signature
 
 # One as a rule and one of each difficulty: short, empty, of many scripts, too long.
 SAMPLES = (
@@ -26,7 +26,7 @@ def sample_inputs(
     if isinstance(source, Mixed):
         return source.sample_inputs(texts)
     names = [spec.name for spec in signature.specs]
-    if signature.method == CLASSIFY_METHOD:
+    if signature.method != PREDICT_METHOD:
         text_names = source.task.signature()["serving_default"]["inputs"]
         return {names[0]: np.array([_example(text_names, text) for text in texts], object)}
     if names[0] not in TOKEN_INPUTS:

@@ -5,6 +5,8 @@ A model with a task has
   tokens            token_ids, segment_ids, padding_mask -> decoded answers and the heads' logits
   classify          serialized tf.Examples -> classes and scores (TF Serving's Classify), when the
                     task gives each of its labels a score
+  regress           serialized tf.Examples -> outputs (TF Serving's Regress), when the task's answer
+                    is a number
 a pre-trained model without a task
   serving_default   text -> pooled_output, and mean_output: the mean over the row's tokens
   tokens            the same from token ids, with sequence_output and nsp_logits
@@ -29,6 +31,9 @@ from keras_bert_suite.text.tokenizer import Tokenizer
 
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
+REGRESS_METHOD = "tensorflow/serving/regress"
+# Method name -> TF Serving's API.
+APIS = {PREDICT_METHOD: "Predict", CLASSIFY_METHOD: "Classify", REGRESS_METHOD: "Regress"}
 TOKEN_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 Tensors = Mapping[str, tf.Tensor]
@@ -87,11 +92,14 @@ class Signatures:
             inputs = description["inputs"]
             found[name] = Signature(specs=text_specs(inputs), compute=self._answer_texts)
         found["tokens"] = Signature(specs=token_specs(self._task), compute=self._answer_tokens)
+        examples = text_specs(["inputs"])
         if self._labels:
             found["classify"] = Signature(
-                specs=(tf.TensorSpec([None], tf.string, name="inputs"),),
-                compute=self._classify,
-                method=CLASSIFY_METHOD,
+                specs=examples, compute=self._classify, method=CLASSIFY_METHOD
+            )
+        if self._task.number:
+            found["regress"] = Signature(
+                specs=examples, compute=self._regress, method=REGRESS_METHOD
             )
         return found
 
@@ -108,7 +116,7 @@ class Signatures:
         return found
 
     def _answer_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:
-        texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
+        texts = rows_alike(texts)
         batch = self._task.serving_features(texts, self._tokenizer, self._max_length)
         decoded = self._task.decode(self._run_rows(batch), batch)
         return plain(self._task.served(decoded, batch, texts))
@@ -119,15 +127,21 @@ class Signatures:
         answers = self._task.served(self._task.decode(logits, batch), batch, {})
         return plain({**logits, **answers})
 
-    def _classify(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+    def _answer_examples(self, inputs: Tensors) -> dict[str, tf.Tensor]:
         names = self._task.signature()["serving_default"]["inputs"]
         texts = tf.io.parse_example(
             tf.ensure_shape(inputs["inputs"], [None]),
             {name: tf.io.FixedLenFeature([], tf.string) for name in names},
         )
-        scores = self._answer_texts(texts)["scores"]
+        return self._answer_texts(texts)
+
+    def _classify(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        scores = self._answer_examples(inputs)["scores"]
         classes = tf.broadcast_to(tf.constant(self._labels), tf.shape(scores))
         return {"classes": classes, "scores": scores}
+
+    def _regress(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        return {"outputs": self._answer_examples(inputs)[self._task.number]}
 
     def _embed_texts(self, texts: Tensors) -> dict[str, tf.Tensor]:
         ids = self._tokenizer.ragged_ids(tf.ensure_shape(texts["text"], [None]))
@@ -254,6 +268,17 @@ def plain(outputs: Tensors) -> dict[str, tf.Tensor]:
 def text_specs(names: Sequence[str]) -> tuple[tf.TensorSpec, ...]:
     """string [batch] each."""
     return tuple(tf.TensorSpec([None], tf.string, name=name) for name in names)
+
+
+def rows_alike(texts: Tensors) -> dict[str, tf.Tensor]:
+    """String inputs [batch], refused when one has more rows than another or another rank."""
+    texts = {name: tf.ensure_shape(text, [None]) for name, text in texts.items()}
+    if len(texts) == 1:
+        return texts
+    sizes = tf.stack([tf.size(text) for text in texts.values()])
+    rule = f"{', '.join(texts)} must have the same number of rows. Received:"
+    with tf.control_dependencies([require(sizes == sizes[0], rule, sizes)]):
+        return {name: tf.identity(text) for name, text in texts.items()}
 
 
 def require(condition: tf.Tensor, message: str, *received: tf.Tensor) -> tf.Operation:

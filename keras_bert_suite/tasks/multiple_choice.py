@@ -52,6 +52,7 @@ class MultipleChoice(Task[ChoiceExample]):
 
     name: ClassVar[str] = "multiple_choice"
     best_by: ClassVar[str] = "accuracy"
+    number: ClassVar[str] = "choice_score"
 
     context_column: str | None = option(
         help=f"Column of the contexts (default: the first there of {', '.join(_CONTEXTS)}).",

@@ -28,6 +28,7 @@ class Regression(TextTask[float]):
 
     name: ClassVar[str] = "regression"
     best_by: ClassVar[str] = "spearman"
+    number: ClassVar[str] = "value"
 
     def _default_label_columns(self) -> tuple[str, ...]:
         return ("label", "score")

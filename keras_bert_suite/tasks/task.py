@@ -39,6 +39,8 @@ class Task(Choice, abc.ABC, Generic[Example]):
       goes_on_with_head: whether fine-tuning begins with the head of the model directory, where it
         has one, and not with a fresh one.
       needs_stored_head: whether fine-tuning must begin with the head of the model directory.
+      number: the key of `decode`'s float32 [batch] that is the whole answer, for Regress; "" where
+        the answer is no number.
       head_is_remade: whether the head has options that may be told anew and that no weight of it
         depends on.
     """
@@ -50,6 +52,7 @@ class Task(Choice, abc.ABC, Generic[Example]):
     goes_on_with_head: ClassVar[bool] = False
     needs_stored_head: ClassVar[bool] = False
     head_is_remade: ClassVar[bool] = False
+    number: ClassVar[str] = ""
 
     @property
     def head_inputs(self) -> tuple[str, ...]:

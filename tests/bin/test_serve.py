@@ -62,6 +62,8 @@ def test_from_ready_line_to_sigterm(start_server, contract_config, repository):
         except OSError:
             time.sleep(0.1)
     shutil.rmtree(base_path / "3")
+    loaded = [line.split(" INFO ")[1] for line in server.log if " INFO Loaded " in line]
+    assert loaded == ["Loaded model half version 2\n", "Loaded model half version 3\n"]
 
     errors = []
     stop = threading.Event()

@@ -84,12 +84,13 @@ def self_signed():
 
 @dataclasses.dataclass
 class ServerProcess:
-    """bin/serve.py at work."""
+    """bin/serve.py at work; `log` is what it wrote to stderr so far, in lines."""
 
     process: subprocess.Popen
     grpc: str
     rest: str
     ready: str
+    log: list[str] = dataclasses.field(default_factory=list)
 
     def stop(self) -> int:
         """Ends it by SIGTERM and returns its exit status."""
@@ -116,9 +117,8 @@ def start_server(repository):
             text=True,
         )
         started.append(process)
-        return ServerProcess(
-            process, f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}", _ready_line(process)
-        )
+        addresses = [f"127.0.0.1:{port}" for port in ports]
+        return ServerProcess(process, *addresses, *_ready_line(process))
 
     yield start
     for process in started:
@@ -146,8 +146,8 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _ready_line(process: subprocess.Popen) -> str:
-    """The first line of stdout; stderr is read on and on, or the server would wait for us."""
+def _ready_line(process: subprocess.Popen) -> tuple[str, list[str]]:
+    """The first line of stdout, and stderr's, read on and on, or the server would wait for us."""
     lines: queue.Queue[str] = queue.Queue()
     errors: list[str] = []
 
@@ -158,7 +158,7 @@ def _ready_line(process: subprocess.Popen) -> str:
     threading.Thread(target=read_errors, daemon=True).start()
     line = lines.get(timeout=90)
     assert line, f"the server ended: {''.join(errors)[-2000:]}"
-    return line
+    return line, errors
 
 
 def _neighbour(name: str):

@@ -106,6 +106,12 @@ def test_rows_of_some_tasks_of_one_and_of_none(served):
 
 
 @pytest.mark.slow
+def test_more_texts_than_tasks_are_refused(served):
+    columns = {key: ["a"] for key in served.signatures["mixed"].inputs} | {"task": ["topics"]}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same number of rows"):
+        _ask(served, "mixed", columns | {"text": ["a", "b"]})
+
+
 def test_rows_do_not_influence_each_other(served):
     rows = [("topics", "the cat"), ("kinds", "the cat"), ("other", "the cat")]
     alone = [_ask(served, "mixed", _request([row])[0]) for row in rows]

@@ -115,7 +115,8 @@ def rest_paths(numbers, target):
             ("OPTIONS", "/v1/models/echo"),
         ]
     )
-    return target.http(b"{}", path, method)[0], {"400"}
+    expected = "400" if path.startswith("/v1/") else "404"
+    return target.http(b"{}", path, method)[0], {expected}
 
 
 def odd_rest_strings(numbers, target):

@@ -241,6 +241,11 @@ def _why_none(model: Model, settings: ModelSettings) -> ServingError:
             f"Model {settings.name}: none of the wanted versions {sorted(settings.versions)} is "
             f"under {settings.base_path}, which has {found}"
         )
+    if (settings.base_path / "saved_model.pb").exists():
+        return not_found(
+            f"Model {settings.name}: {settings.base_path} is a SavedModel itself. Give the "
+            "directory above it, in which versions are named by an integer"
+        )
     return not_found(
         f"Model {settings.name}: {settings.base_path} has no version directories (named by an "
         "integer, each with a saved_model.pb); bin/export_model.py writes them"

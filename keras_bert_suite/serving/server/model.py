@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -156,11 +157,11 @@ class Model:
             self._bring_down(version)
 
     def _bring_up(self, version: int, path: Path) -> None:
+        if self.available(version):
+            return
         fingerprint = _fingerprint(path)
         with self._lock:
             entry, failures = self._versions.get(version), 0
-            if entry and entry.servable:
-                return
             if entry and entry.fingerprint == fingerprint:
                 if entry.retry_at is None or time.monotonic() < entry.retry_at:
                     return
@@ -200,9 +201,12 @@ class Model:
 
 
 def _fingerprint(path: Path) -> tuple:
-    """Changes when a version's SavedModel is put there anew."""
-    try:
-        stat = (path / "saved_model.pb").stat()
-    except OSError:
-        return ()
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    """Changes with any file of a version: one that is copied there may be seen half of it."""
+    found = []
+    for folder, _, names in os.walk(path):
+        for name in names:
+            file = os.path.join(folder, name)
+            with contextlib.suppress(OSError):  # gone since
+                stat = os.stat(file)
+                found.append((file, stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return tuple(sorted(found))

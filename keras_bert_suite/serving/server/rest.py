@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import io
 import logging
 import re
 import select
 import socket
 import threading
 import time
+import zlib
 from urllib.parse import unquote
 
 import grpc
@@ -28,6 +31,7 @@ from keras_bert_suite.serving.server.errors import (
     ServingError,
     as_serving_error,
     invalid_argument,
+    not_found,
     resource_exhausted,
 )
 from keras_bert_suite.serving.server.grpc_service import leased_call
@@ -126,6 +130,10 @@ class RestApplication:
                 return page.models(self._manager)
         if method == "OPTIONS" and self._options.cors:
             return b""
+        if not path.lower().startswith("/v1/"):  # no path of the API, see http_server.cc
+            raise not_found(f"There is no such page: {method} {path}")
+        if method == "GET" and path.lower() == "/v1/models":
+            raise invalid_argument("Missing model name in request.")
         raise invalid_argument(f"Malformed request: {method} {path}")
 
     def _body(self, environ) -> bytes:
@@ -135,7 +143,10 @@ class RestApplication:
             raise resource_exhausted(
                 f"The request has {length} bytes, more than the limit of {limit}"
             )
-        return environ["wsgi.input"].read(length)
+        body = environ["wsgi.input"].read(length)
+        if "gzip" in environ.get("HTTP_CONTENT_ENCODING", "").lower():
+            return _decompressed(body, limit=limit)
+        return body
 
     def _predict(self, spec, body: bytes) -> bytes:
         document = rest_json.parse(body)
@@ -180,6 +191,24 @@ class RestApplication:
             model_spec=spec, metadata_field=["signature_def"]
         )
         return rest_json.metadata(leased_call(self._manager, inference.get_model_metadata, request))
+
+
+def _decompressed(body: bytes, *, limit: int) -> bytes:
+    """The content of a gzip body.
+
+    Raises:
+      ServingError: INVALID_ARGUMENT, it is none; RESOURCE_EXHAUSTED, more than `limit` bytes.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            content = file.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise invalid_argument(
+            f"The body is not in gzip, as the header Content-Encoding says: {error}"
+        ) from error
+    if len(content) > limit:
+        raise resource_exhausted(f"The request has more than {limit} bytes, the limit, in gzip")
+    return content
 
 
 # How long no request may be in work before the server takes it that all are answered.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import os
 import signal
@@ -226,7 +227,9 @@ def _check_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise OSError(
-                f"Cannot listen on {_address(host, port)}: {error.strerror or error}. Choose "
-                "another port, or stop the process that uses this one."
-            ) from error
+            message = f"Cannot listen on {_address(host, port)}: {error.strerror or error}."
+            if error.errno == errno.EADDRINUSE:
+                message += " Choose another port, or stop the process that uses this one."
+            elif isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                message += " --host must be a name or an address of this machine."
+            raise OSError(message) from error

@@ -106,6 +106,18 @@ def test_a_broken_new_version_leaves_the_old_one_serving_and_is_tried_again(
     assert ask(manager) == 2.0
 
 
+def test_a_version_that_is_seen_while_it_is_copied_comes_into_service(manager, versions, base):
+    manager.apply(settings(base))
+    (base / "2").mkdir()
+    shutil.copy(versions / "2" / "saved_model.pb", base / "2")
+    manager.reconcile()
+    assert states(manager)[2][0] == "END"
+    assert ask(manager) == 1.0
+    shutil.copytree(versions / "2" / "variables", base / "2" / "variables")
+    manager.reconcile()
+    assert ask(manager) == 2.0
+
+
 def test_a_base_path_that_loses_its_versions_goes_on_serving(manager, base):
     manager.apply(settings(base))
     shutil.rmtree(base)
@@ -336,6 +348,10 @@ def test_why_there_is_nothing_to_serve(manager, base, tmp_path):
         manager.apply(settings(tmp_path))
     with pytest.raises(ServingError, match=r"none of the wanted versions \[7\].*which has \[1\]"):
         manager.apply(settings(base, policy="specific", versions=frozenset({7})))
+    with pytest.raises(
+        ServingError, match=r"/half/1 is a SavedModel itself. Give the directory above"
+    ):
+        manager.apply(settings(base / "1"))
     (base / "2").mkdir()
     with pytest.raises(ServingError, match="no version under .* can be loaded"):
         manager.apply(settings(base))

@@ -54,6 +54,20 @@ def names(text):
     }
 
 
+def spans(text):
+    return {
+        "span_label": like(text, ["b", "a", ""], tf.string),
+        "span_score": like(text, [0.9, 0.8, 0.0], tf.float32),
+        "span_start": like(text, [6, 2, 0], tf.int32),
+        "span_end": like(text, [9, 5, 0], tf.int32),
+    }
+
+
+def fillings(text):
+    words, scores = [["cat", "dog"], ["ran", "sat"], ["", ""]], [[0.7, 0.2], [0.6, 0.3], [0, 0]]
+    return {"word": like(text, words, tf.string), "score": like(text, scores, tf.float32)}
+
+
 def refusing(text):
     with tf.control_dependencies([tf.debugging.Assert(False, ["<b>refused</b>"])]):
         return {"label": tf.identity(text)}
@@ -71,6 +85,8 @@ def served(start_server, tmp_path_factory):
     write_model(root / "questions", question, "question", "context", task={"name": "qa"})
     write_model(root / "names", names, "text", task={"name": "labeling"})
     write_model(root / "refusing", refusing, "text")
+    write_model(root / "spans", spans, "text", task={"name": "span"})
+    write_model(root / "words", fillings, "text", task={"name": "fill_mask"})
     config = "".join(
         f'config {{ name: "{path.name}" base_path: "{path}" model_platform: "tensorflow" }}\n'
         for path in sorted(root.iterdir())
@@ -135,6 +151,22 @@ def test_entities_are_marked_with_their_types_and_the_request_can_be_repeated(br
 
 
 @pytest.mark.slow
+def test_spans_are_marked_in_the_order_of_the_text(browser, served):
+    answer = ask(browser, served, "spans", text="Ä one two")
+    marks = [mark.text for mark in answer.find_elements("css selector", "mark")]
+    assert [mark.replace("\n", "") for mark in marks] == ["onea", "twob"]
+
+
+@pytest.mark.slow
+def test_each_mask_has_its_words_with_bars(browser, served):
+    answer = ask(browser, served, "words", text="The [MASK] [MASK].")
+    rows = [row.text.split("\n") for row in answer.find_elements("css selector", ".row")]
+    assert rows == [["cat", "0.700"], ["dog", "0.200"], ["ran", "0.600"], ["sat", "0.300"]]
+    notes = [note.text for note in answer.find_elements("css selector", ".note")]
+    assert notes[:2] == ["[MASK] 1", "[MASK] 2"]
+
+
+@pytest.mark.slow
 def test_an_error_is_shown_as_text_and_nothing_fails_in_the_browser(browser, served):
     answer = ask(browser, served, "refusing", text="anything")
     assert "<b>refused</b>" in answer.find_element("css selector", ".error").text
@@ -175,7 +207,7 @@ def test_the_page_tells_what_the_models_take(served):
     assert [model["inputs"] for model in models[1:]] == [
         ["text"],
         ["question", "context"],
-        ["text"],
+        *[["text"]] * 3,
     ]
     page = urllib.request.urlopen(f"{url}/")
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -185,5 +217,5 @@ def test_the_page_tells_what_the_models_take(served):
 
 def test_the_page_is_off_unless_asked_for(server):
     for path in ("/", "/page/models"):
-        with pytest.raises(urllib.error.HTTPError, match="400"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://{server.rest}{path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 
@@ -13,14 +14,14 @@ ECHO = "/v1/models/echo"
 
 @pytest.fixture(scope="module")
 def ask(server):
-    """ask(path, document or bytes or None) -> (HTTP status, answer)."""
+    """ask(path, document or bytes or None, headers) -> (HTTP status, answer)."""
     if not server.rest:
         pytest.skip("set TFS_REST_ADDRESS to the REST port of the TF Serving in TFS_ADDRESS")
 
-    def call(path, document=None):
+    def call(path, document=None, headers=()):
         connection = http.client.HTTPConnection(server.rest, timeout=20)
         body = document if isinstance(document, bytes | None) else json.dumps(document)
-        connection.request("GET" if body is None else "POST", path, body)
+        connection.request("GET" if body is None else "POST", path, body, dict(headers))
         response = connection.getresponse()
         answer = json.loads(response.read())
         connection.close()
@@ -103,6 +104,30 @@ def test_metadata(ask):
     assert inputs["text"]["tensor_shape"]["dim"] == [{"size": "-1", "name": ""}]
 
 
+def test_a_compressed_body(ask):
+    body = gzip.compress(b'{"instances": [1.0, 2.0]}')
+    answer = ask(f"{HALF}:predict", body, {"Content-Encoding": "gzip"})
+    assert answer == (200, {"predictions": [3.5, 4.0]})
+
+
+@pytest.mark.parametrize(
+    "body, status, message",
+    [
+        (b'{"instances": [1.0]}', 400, "The body is not in gzip, as the header Content-Encoding"),
+        (gzip.compress(b'{"instances": [1.0]}')[:-9], 400, "The body is not in gzip"),
+        # 20 kB that stand for 20 MB.
+        (gzip.compress(b" " * 20_000_000), 429, "more than 16777216 bytes, the limit, in gzip"),
+    ],
+    ids=["plain", "cut", "bomb"],
+)
+def test_compressed_bodies_that_are_refused(ask, server, body, status, message):
+    if server.process is None:
+        pytest.skip("TF Serving takes what it cannot decompress for an empty body")
+    got, answer = ask(f"{HALF}:predict", body, {"Content-Encoding": "gzip"})
+    assert got == status
+    assert message in answer["error"]
+
+
 @pytest.mark.parametrize(
     "path, document, status, message",
     [
@@ -128,6 +153,7 @@ def test_metadata(ask):
         (f"{HALF}:classify", {"examples": [1]}, 400, "Example must be JSON object"),
         (f"{HALF}:explain", {}, 400, "Malformed request: POST"),
         ("/v1/model", None, 400, "Malformed request: GET"),
+        ("/v1/models", None, 400, "Missing model name in request."),
     ],
 )
 def test_errors(ask, path, document, status, message):

@@ -264,3 +264,11 @@ def test_bad_tls_files_are_errors(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         tls_credentials(str(path))
+
+
+def test_a_host_that_is_not_this_machine():
+    from keras_bert_suite.serving.server.server import Server
+
+    options = ServerOptions(model_base_path="/models", host="192.0.2.1")
+    with pytest.raises(OSError, match="--host must be a name or an address of this machine"):
+        Server({}, options=options)
