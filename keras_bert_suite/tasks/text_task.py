@@ -100,13 +100,13 @@ class TextTask(Task[TextExample[Target]]):
 
     def fit(self, path: str | Path, *, bad_rows: BadRows) -> tuple[Self, list[TextExample[Target]]]:
         rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        task = self._with_columns(path, [*rows[0].values])
+        task = self._with_columns(path, table_files.columns_of(rows))
         examples = list(task._examples(path, rows, bad_rows))
         return task._fitted(path, examples), examples
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[TextExample[Target]]:
         rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        task = self._with_columns(path, [*rows[0].values])
+        task = self._with_columns(path, table_files.columns_of(rows))
         examples = list(task._examples(path, rows, bad_rows))
         if not examples:
             raise ValueError(f"{path}: none of the {len(rows)} rows can be used.")

@@ -16,7 +16,7 @@ from keras_bert_suite.checkpoints.task_model import load_task_model
 from keras_bert_suite.data.bucketing import RaggedFeatures, evaluation_batches
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.table_files import parse_json_line
+from keras_bert_suite.tasks.json_objects import parse_line
 from keras_bert_suite.tasks.task import Task
 from keras_bert_suite.text.tokenizer import Tokenizer
 from keras_bert_suite.training.precision import policy_name
@@ -176,7 +176,7 @@ def predict_lines(
         if not line.strip():
             continue
         try:
-            record = parse_json_line(line.decode("utf-8"))
+            record = parse_line(line.decode("utf-8"))
             example = predictor.task.example(record)
         except UnicodeDecodeError as error:
             reason = f"byte 0x{line[error.start]:02x} is not UTF-8."
