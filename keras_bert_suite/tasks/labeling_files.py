@@ -7,8 +7,9 @@ All files are UTF-8 (a byte order mark is ignored); the ending tells the format:
   any other   a word and its tags a line in columns, as CoNLL-2000, CoNLL-2003 and WNUT have them.
             Columns are parted by tabs, or where the first line has none, by spaces; they are told
             by number (0 the first, -1 the last) or, where the first line is a header, by name.
-            Lines of -DOCSTART- are passed over, and lines without a tab that begin with # in a file
-            with tabs.
+            Lines of -DOCSTART- are passed over, and comments: in a file with tabs lines without one
+            that begin with #, in any file those that begin with "# " and are not parted into
+            columns as words are, and CoNLL-2012's "#begin document".
 Blank lines part sentences. A sentence with a bad line is bad as a whole.
 """
 
@@ -24,8 +25,10 @@ from keras_bert_suite.tasks import table_files
 from keras_bert_suite.tasks.bad_rows import BadRows
 
 _CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
-_SPACES = re.compile("[ \t]+")
+_SPACE = " \t"
+_SPACES = re.compile(f"[{_SPACE}]+")
 _INTEGER = re.compile(r"-?\d+")
+_PARTS = ("#begin document", "#end document")  # of CoNLL-2012
 _NO_WORD = re.compile(r"\d+[-.]\d+")  # a multiword token or an empty node
 _DOCUMENT = "-DOCSTART-"
 
@@ -62,7 +65,8 @@ def read_sentences(
       labels: what whole numbers in JSON lines stand for, where they are no labels themselves.
 
     Raises:
-      ValueError: no sentences, no such column, or a bad line that `bad_rows` does not skip.
+      ValueError: no sentences, no such column, one column for words and tags, or a bad line that
+        `bad_rows` does not skip.
       OSError: the file cannot be opened.
     """
     path = Path(path)
@@ -83,6 +87,13 @@ def _of_objects(
 ) -> Iterator[Sentence]:
     for row in table_files.read_rows(path, bad_rows=bad_rows):
         try:
+            for column in (word_column, tag_column):
+                if column not in row.values:
+                    present = ", ".join(map(repr, row.values)) or "nothing"
+                    raise ValueError(
+                        f"no {column!r}. There is: {present}. --word_column and --tag_column name "
+                        "the words and the tags."
+                    )
             words = words_value(row.values, word_column)
             tags = _tags_value(row.values, tag_column, labels)
             if len(words) != len(tags):
@@ -174,7 +185,8 @@ class _Lines:
         text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
         # Only line feeds part lines: str.splitlines would also cut at U+2028 in a word.
         self.lines = [line.removesuffix("\r") for line in text.split("\n")]
-        first = next((line for line in self.lines if self._counts(line)), "")
+        lines = [line for line in self.lines if self._counts(line)]
+        first = next((line for line in lines if not line.startswith("#")), [*lines, ""][0])
         self.has_tabs = is_conllu or "\t" in first
         self.width = len(_CONLLU) if is_conllu else len(self._split(first))
 
@@ -184,6 +196,12 @@ class _Lines:
         first, names = self._header(word_column, tag_column)
         word_place = self._place(word_column, names, default="FORM" if self.is_conllu else "0")
         tag_place = self._place(tag_column, names, default="UPOS" if self.is_conllu else "-1")
+        if word_place == tag_place and any(map(self._counts, self.lines)):
+            raise ValueError(
+                f"{self.path}: words and tags must be different columns. Received: column "
+                f"{word_place} for both, of {self.width}, parted by "
+                f"{'tabs' if self.has_tabs else 'spaces'} (--word_column, --tag_column)."
+            )
         words: list[str] = []
         tags: list[str] = []
         begin, bad = 0, False
@@ -196,7 +214,7 @@ class _Lines:
             if bad or self._is_comment(line):
                 continue
             columns = self._split(line)
-            if columns[0] == _DOCUMENT or (self.is_conllu and _NO_WORD.fullmatch(columns[0])):
+            if line.startswith(_DOCUMENT) or (self.is_conllu and _NO_WORD.fullmatch(columns[0])):
                 continue
             reason = self._wrong(columns, word_place, tag_place)
             if reason:
@@ -205,7 +223,7 @@ class _Lines:
                 continue
             begin = begin if words else number
             words.append(columns[word_place])
-            tags.append(columns[tag_place])
+            tags.append(columns[tag_place].strip(_SPACE))
 
     def _wrong(self, columns: list[str], word_place: int, tag_place: int) -> str:
         """What is wrong with a line; "" if nothing."""
@@ -225,10 +243,13 @@ class _Lines:
         return bool(line.strip()) and not comment and not line.startswith(_DOCUMENT)
 
     def _is_comment(self, line: str) -> bool:
-        return self.has_tabs and line.startswith("#") and "\t" not in line
+        if self.has_tabs and line.startswith("#") and "\t" not in line:
+            return True
+        other = len(self._split(line)) != self.width or (not self.has_tabs and "\t" in line)
+        return line.startswith(_PARTS) or (line.startswith("# ") and other)
 
     def _split(self, line: str) -> list[str]:
-        return line.split("\t") if self.has_tabs else _SPACES.split(line.strip(" \t"))
+        return line.split("\t") if self.has_tabs else _SPACES.split(line.strip(_SPACE))
 
     def _header(self, *columns: str | None) -> tuple[int, list[str]]:
         """(line of the header, names of the columns)."""
