@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from keras_bert_suite.choices import option
 from keras_bert_suite.tasks import question_answering_scores as scores
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.squad_files import QuestionExample, question_of, read_questions
+from keras_bert_suite.tasks.squad_files import (
+    QuestionExample,
+    question_of,
+    read_questions,
+    read_records,
+)
 from keras_bert_suite.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -93,6 +98,11 @@ class QuestionAnswering(Task[QuestionExample]):
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[QuestionExample]:
         return read_questions(path, bad_rows=bad_rows)
+
+    def records(
+        self, path: str | Path, *, bad_rows: BadRows
+    ) -> Iterator[tuple[int | str, dict[str, Any]]]:
+        return read_records(path, bad_rows=bad_rows)
 
     def example(self, record: Mapping[str, Any]) -> QuestionExample:
         return question_of(record)

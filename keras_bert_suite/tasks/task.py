@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -84,6 +84,21 @@ class Task(Choice, abc.ABC, Generic[Example]):
     @abc.abstractmethod
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[Example]:
         """Reads a file with targets for a fitted task, in its order; raises as `fit` does."""
+
+    def records(
+        self, path: str | Path, *, bad_rows: BadRows
+    ) -> Iterator[tuple[int | str, dict[str, Any]]]:
+        """What a file of the task's own formats asks, for `example`; it needs no targets.
+
+        Returns:
+          (place, record) in the file's order: a line from 1, or words that tell the place.
+
+        Raises:
+          ValueError: as `fit`.
+        """
+        from keras_bert_suite.tasks import table_files
+
+        return ((row.line, row.values) for row in table_files.read_rows(path, bad_rows=bad_rows))
 
     @abc.abstractmethod
     def example(self, record: Mapping[str, Any]) -> Example:
