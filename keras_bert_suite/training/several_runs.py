@@ -47,7 +47,9 @@ def finetune_several(
             f"in {run.output_dir}"
         )
         result = finetune(run, say=say)
-        if result.metrics is None:
+        if result.training.interrupted and result.metrics is not None:  # in its last steps
+            say(f"run {number} is finished; the same command goes on with the others.")
+        if result.training.interrupted or result.metrics is None:
             return result
         results.append(result)
         # The graphs of a run, and the optimizer with them, would stay in the memory.

@@ -14,6 +14,7 @@ import toy_labeling
 from keras_bert_suite.checkpoints.model_directory import load_model
 from keras_bert_suite.tasks.classification import Classification
 from keras_bert_suite.tasks.labeling import Labeling
+from keras_bert_suite.training import several_runs
 from keras_bert_suite.training.best_on_dev import BestOnDev
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune
@@ -70,6 +71,21 @@ def test_runs_of_all_rates_and_seeds(files, tmp_path):
     load_model(tmp_path / "out")
     assert "best of 4 runs" in result.summary(told)
     assert re.search(r"0.005   mean  0\.\d{4} \+- 0\.\d{4}", lines[-1])
+
+
+def test_a_signal_in_the_last_steps_of_a_run_stops_the_others_too(files, tmp_path):
+    calls, lines = [], []
+
+    def signalled(run, *, say):
+        calls.append(run.seed)
+        training = types.SimpleNamespace(interrupted=15)
+        return types.SimpleNamespace(training=training, metrics={"f1": 0.5})
+
+    told = settings(files, tmp_path / "out", seed=(1, 2))
+    result = several_runs.finetune_several(told, finetune=signalled, say=lines.append)
+    assert (calls, result.training.interrupted) == ([1], 15)
+    assert lines[-1] == "run 1 is finished; the same command goes on with the others."
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
