@@ -201,3 +201,10 @@ def _found_columns(present: Sequence[str]) -> tuple[str, ...]:
     if "text" not in present and ("text_a" in present or "text_b" in present):
         return ("text_a", "text_b")
     return next((names for names in _TEXT_COLUMNS if set(names) <= set(present)), ("text",))
+
+
+def pair_columns(present: Sequence[str]) -> tuple[str, str]:
+    """The columns of two texts, by the names that are known; ours where none is there."""
+    pairs = (names for names in _TEXT_COLUMNS if len(names) == 2 and set(names) <= set(present))
+    first, second = next(pairs, ("text_a", "text_b"))
+    return first, second
