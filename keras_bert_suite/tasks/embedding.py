@@ -191,7 +191,9 @@ class Embedding(Task[EmbeddingExample]):
         ranks = _ranks(firsts, seconds) if ranked else np.zeros([len(pairs)], np.int32)
         answers: list[dict[str, Any]] = [{} for _ in examples]
         for place, first, second, rank in zip(pairs, firsts, seconds, ranks, strict=True):
-            known = dict(zip(_PAIR, examples[place].texts, strict=True)) if ranked else {}
+            known: dict[str, Any] = {}
+            if ranked:
+                known = dict(zip(_PAIR, examples[place].texts, strict=True))
             gold = examples[place].gold
             known |= {} if gold is None else {"gold": gold}
             answers[place] = {**known, "similarity": _short(first @ second)}

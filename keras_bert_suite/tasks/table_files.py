@@ -244,8 +244,7 @@ def _json_rows(path: Path, text: str, bad_rows: BadRows) -> Iterator[Row]:
         objects = json_objects.of_list(path, text, bad_rows)
     else:
         objects = json_objects.of_lines(path, _utf8_lines(path, text, bad_rows), bad_rows)
-    for line, values in objects:
-        yield Row(line, values)
+    yield from (Row(line, values) for line, values in objects)
 
 
 def _utf8_lines(path: Path, text: str, bad_rows: BadRows) -> Iterator[tuple[int, str]]:
