@@ -134,6 +134,18 @@ class SpanClassification(Task[SpanExample]):
             max_length=max_length,
         )
 
+    def feature_remarks(self, features: RaggedFeatures) -> list[str]:
+        starts, ends = features.rows["span_starts"], features.rows["span_ends"]
+        wanted = features.rows["span_label_ids"] >= 0
+        lost = int((wanted & (starts < 0)).sum())
+        wide = int((wanted & (starts >= 0) & (ends - starts >= self.max_span_width)).sum())
+        reasons = [f"{lost:,} cut off or without a token"] if lost else []
+        if wide and not self._given:  # given ones share the width of the widest
+            reasons.append(f"{wide:,} wider than --max_span_width, {self.max_span_width} tokens")
+        if not reasons:
+            return []
+        return [f"of {int(wanted.sum()):,} spans are not learnt: {'; '.join(reasons)}"]
+
     def head(self, config: EncoderConfig, *, dtype: Any = None) -> Head:
         from keras_bert_suite.models.heads.span_classification import SpanClassificationHead
 

@@ -129,6 +129,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
           max_length: tokens of the longest row, special tokens included.
         """
 
+    def feature_remarks(self, features: RaggedFeatures) -> list[str]:
+        """Lines for people on what of the training's targets `features` cannot teach."""
+        del features
+        return []
+
     # Outputs -> answers
 
     @abc.abstractmethod

@@ -1,5 +1,6 @@
 """Span classification: representations by hand, toys are learnt, served and predicted alike."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -82,6 +83,23 @@ def test_targets_of_enumerated_spans():
     assert weight == layer.loss_weights(batch)["span"] == 1  # row
     # The right one of 3 classes has 2, the others 0.
     np.testing.assert_allclose(loss, 5 * -np.log(np.e**2 / (np.e**2 + 2)), rtol=1e-5)
+
+
+def test_spans_that_cannot_be_learnt_are_counted():
+    spans = [Span(0, 3, "a"), Span(0, 15, "a"), Span(3, 4, "a"), Span(24, 27, "b")]
+    example = SpanExample("the old red cat and the dog", "", tuple(spans))
+    task = SpanClassification(labels=("a", "b"), max_span_width=3)
+    features = task.features([example], TOKENIZER, max_length=8)
+    assert task.feature_remarks(features) == [
+        "of 4 spans are not learnt: 2 cut off or without a token; 1 wider than --max_span_width, "
+        "3 tokens"
+    ]
+    whole = dataclasses.replace(example, spans=tuple(spans[:1]))
+    assert task.feature_remarks(task.features([whole], TOKENIZER, max_length=16)) == []
+    task = dataclasses.replace(task, candidates="given")
+    assert task.feature_remarks(features) == [
+        "of 4 spans are not learnt: 2 cut off or without a token"
+    ]
 
 
 def test_only_some_negatives_count():
