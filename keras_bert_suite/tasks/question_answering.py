@@ -35,8 +35,9 @@ class QuestionAnswering(Task[QuestionExample]):
 
     Contexts longer than a row become overlapping windows. Answers are slices of the context by
     character offset. Whether a question may have no answer, the training file decides: if one of
-    its questions has none. Then the answer is "" where the null odds (the score of "no answer" less
-    that of the best answer) exceed `null_threshold`, which the dev file's best F1 sets.
+    its questions has none. Then (or where `null_threshold` is told) the answer is "" where the null
+    odds (the score of "no answer" less that of the best answer) exceed `null_threshold`, which the
+    dev file's best F1 sets.
 
     Attributes:
       unanswerable: whether a question may have no answer.
@@ -66,7 +67,8 @@ class QuestionAnswering(Task[QuestionExample]):
     null_threshold: float | None = option(
         kind="float",
         help="Null odds beyond which a question is left unanswered (default: the dev file's best; "
-        "0 without one; with --predictions_file 1).",
+        "0 without one, none where every question of the training had an answer; with "
+        "--predictions_file 1).",
         adjustable=True,
     )
     unanswerable: bool = False
@@ -209,16 +211,18 @@ class QuestionAnswering(Task[QuestionExample]):
             decoded,
             batch,
             texts.get("context"),
-            null_threshold=self._threshold if self.unanswerable else None,
+            null_threshold=self._threshold,
         )
 
     @property
-    def _threshold(self) -> float:
-        return 0.0 if self.null_threshold is None else self.null_threshold
+    def _threshold(self) -> float | None:
+        """The null odds beyond which a question has no answer; None where each has one."""
+        if self.null_threshold is None and self.unanswerable:
+            return 0.0
+        return self.null_threshold
 
     def _answered(self, prediction: dict[str, Any]) -> dict[str, Any]:
-        threshold = self._threshold if self.unanswerable else None
-        return scores.answered(prediction, null_threshold=threshold)
+        return scores.answered(prediction, null_threshold=self._threshold)
 
     def _windows(self, max_length: int) -> Windows:
         from keras_bert_suite.tasks.graph.question_answering_windows import Windows
