@@ -56,6 +56,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
         """Batch keys, int32 [batch, n] each, that the head reads beside the tokens to answer."""
         return ()
 
+    @property
+    def lacks_labels(self) -> bool:
+        """Whether the task has labels and knows none: no training file has fitted it."""
+        return getattr(self, "labels", None) == ()
+
     def for_tokenizer(self, tokenizer: Tokenizer) -> Self:
         """This task with what it needs of the model's tokenizer to give answers (its words).
 
