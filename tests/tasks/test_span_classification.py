@@ -132,6 +132,23 @@ def test_the_likeliest_spans_that_do_not_overlap():
     np.testing.assert_allclose(found["scores"][0], [0.9, 0.7, 0, 0], atol=1e-6)
 
 
+def test_many_overlapping_candidates_hide_no_other_span():
+    """More than `max_spans` candidates of one region are likelier than a span elsewhere."""
+    width, length = 4, 12
+    logits = np.zeros([1, length * width, 2], np.float32)
+    logits[:, :, 0] = 1.0
+    for start in range(width):  # the ten spans that have column 3
+        for end in range(width - 1, start + width):
+            logits[0, start * width + end - start, 1] = 3.0 + start
+    logits[0, 9 * width, 1] = 2.0
+    found = best_spans(
+        tf.constant(logits), tf.ones([1, length * width]), max_width=width, max_spans=3
+    )
+    assert found["labels"][0].numpy().tolist() == [0, 0, -1]
+    assert found["starts"][0].numpy().tolist() == [3, 9, 0]
+    assert found["ends"][0].numpy().tolist() == [3, 9, 0]
+
+
 def test_candidates_as_a_client_sends_them():
     spans = parsed_candidates(tf.constant(["3-7, 12-20", "", "x 1-2; 4-", "-1-2 0-1234567890"]))
     assert spans.numpy().tolist() == [
