@@ -7,7 +7,8 @@
     bin/finetune.py --task=labeling --init_from=pretrained/ --train_file=train.conll \\
         --dev_file=dev.conll --tag_column=-1 --output_dir=tuned/
 
-Files are TSV (tabs, no quoting), CSV (quoted as RFC 4180 has it) with a header, or JSON lines;
+Files are TSV (tabs, no quoting; .txt too), CSV (quoted as RFC 4180 has it; commas, semicolons or
+tabs) with a header, or JSON: an object a line (.jsonl), or in .json one list of objects too;
 columns `text`, or `text_a` and `text_b`, and `label`, other names by flag. For labeling: columns
 of CoNLL, CoNLL-U (.conllu), or JSON lines with `tokens` and `tags`. After each epoch the dev file
 is scored; the best weights are kept. Ctrl-C saves a state; the same command goes on from it.

@@ -80,14 +80,20 @@ def answering(
       dtype: Keras dtype policy.
 
     Raises:
-      ValueError: the model has no such head, and the task's has weights.
+      ValueError: the task knows no labels; the model has no such head, and the task's has weights.
     """
+    remedy = f" Run bin/finetune.py --task={task.name} --init_from={where} first."
+    if task.lacks_labels:
+        raise ValueError(
+            f"{where} was not fine-tuned for the task {task.name!r}: its labels are not known."
+            f"{remedy}"
+        )
     head = task.head(model.encoder.config, dtype=dtype)
     if head.weights:
         if head.kind not in model.heads:
             raise ValueError(
                 f"{where} has no head {head.kind!r}, which the task {task.name!r} needs. It has: "
-                f"{', '.join(model.heads) or 'none'}."
+                f"{', '.join(model.heads) or 'none'}.{'' if task.needs_stored_head else remedy}"
             )
         stored = model.heads[head.kind]
         for variable, value in zip(head.weights, stored.weights, strict=True):

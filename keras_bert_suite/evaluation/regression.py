@@ -8,6 +8,9 @@ import numpy as np
 def pearson(gold: np.ndarray, predicted: np.ndarray) -> float:
     """Pearson's correlation, in [-1, 1]; 0 where one side never varies (SciPy has NaN)."""
     gold, predicted = _vectors(gold, predicted)
+    # Not by the deviations, which rounding of the mean leaves a constant: 1000 times 0.1, say.
+    if not (np.ptp(gold) and np.ptp(predicted)):
+        return 0.0
     gold, predicted = gold - gold.mean(), predicted - predicted.mean()
     scale = np.linalg.norm(gold) * np.linalg.norm(predicted)
     return float(np.clip(gold @ predicted / scale, -1.0, 1.0)) if scale else 0.0

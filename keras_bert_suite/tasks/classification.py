@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from keras_bert_suite.choices import option
-from keras_bert_suite.tasks import error_files, table_files
+from keras_bert_suite.tasks import error_files, label_names, table_files
 from keras_bert_suite.tasks.text_task import TextExample, TextTask
 
 if TYPE_CHECKING:
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from keras_bert_suite.config import EncoderConfig
     from keras_bert_suite.models.heads.head import Head
 
-_MOST_LABELS_SHOWN = 12
 _BALANCED = "balanced"
+_NO_AGREEMENT = ("gold_label", "-")  # of SNLI and MultiNLI, whose papers leave such rows out
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Classification(TextTask[str]):
     """Sequence classification: [CLS] a [SEP], or [CLS] a [SEP] b [SEP]; the label from [CLS].
 
-    The label names are those of the training file, sorted, unless `labels` tells them; a label's id
-    is its place.
+    The label names are those of the training file, sorted (numbers by size), unless `labels` tells
+    them; a label's id is its place. In a column `gold_label` a dash is no label.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, section 4.1.
     """
@@ -58,15 +58,17 @@ class Classification(TextTask[str]):
 
     def _target(self, values: Mapping[str, Any]) -> str:
         label = table_files.label_value(values, self._label_name)
+        if (self._label_name, label) == _NO_AGREEMENT and label not in self.labels:
+            raise ValueError("gold_label is '-': its annotators did not agree on a label.")
         if self.labels and label not in self.labels:
             if (placeholder := f"LABEL_{label}") in self.labels:
                 return placeholder  # of transformers, for the number of a label without a name
-            raise ValueError(f"unknown label {label!r}. {known_labels(self.labels)}")
+            raise ValueError(f"unknown label {label!r}. {label_names.known(self.labels)}")
         return label
 
     def _fitted(self, path: str | Path, examples: Sequence[TextExample[str]]) -> Self:
         found = [example.label for example in examples]
-        labels = self.labels or tuple(sorted(set(found)))
+        labels = self.labels or label_names.in_order(found)
         if len(labels) < 2:
             raise ValueError(
                 f"{path}: a classifier needs at least two labels. "
@@ -80,9 +82,10 @@ class Classification(TextTask[str]):
             shares = [len(found) / (len(labels) * count) if count else 1.0 for count in counts]
             task = dataclasses.replace(task, class_weights=tuple(f"{w:.6g}" for w in shares))
         if task.class_weights and len(task.class_weights) != len(labels):
+            shown = ", ".join(labels[: label_names.MOST_SHOWN])
             raise ValueError(
-                f"--class_weights needs a number for each of the {len(labels)} labels "
-                f"({', '.join(labels[:_MOST_LABELS_SHOWN])}). Received: {len(task.class_weights)}."
+                f"--class_weights needs a number for each of the {len(labels)} labels ({shown}). "
+                f"Received: {len(task.class_weights)}."
             )
         return task
 
@@ -209,10 +212,3 @@ class Classification(TextTask[str]):
 
         ids = {label: i for i, label in enumerate(self.labels)}
         return np.array([ids[label] for label in labels], np.int32)
-
-
-def known_labels(labels: Sequence[str]) -> str:
-    """A sentence that names the labels, not too many of them."""
-    shown = ", ".join(map(repr, labels[:_MOST_LABELS_SHOWN]))
-    more = len(labels) - _MOST_LABELS_SHOWN
-    return f"Known: {shown}{f' and {more} more' if more > 0 else ''}."

@@ -46,5 +46,5 @@ def _named(value: Any, names: list[str] | None) -> Any:
         return value
     if isinstance(value, list):
         return [_named(item, names) for item in value]
-    # datasets marks a label that is not known by -1.
-    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+    # datasets marks a label that is not known by -1; as a name it would become one more label.
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None

@@ -29,10 +29,11 @@ _MASK = re.compile(r"\[MASK\]|<mask>")
 
 @dataclasses.dataclass(frozen=True)
 class MaskedExample:
-    """A text with masks, and the word of each where they are known."""
+    """A text with masks, and the word of each where they are known; `place` for messages."""
 
     text: str
     words: tuple[str, ...] | None = None
+    place: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,8 @@ class FillMask(Task[MaskedExample]):
             except ValueError as error:
                 bad_rows.add(path, row.line, str(error))
             else:
-                examples.append(dataclasses.replace(example, words=words))
+                place = f"{path}, line {row.line}: "
+                examples.append(dataclasses.replace(example, words=words, place=place))
         if not examples:
             raise ValueError(f"{path}: no row in it can be used.")
         return examples
@@ -117,7 +119,7 @@ class FillMask(Task[MaskedExample]):
             kept = int((positions[row] > 0).sum())  # the masks that were not cut off
             for column, word in enumerate((example.words or ())[:kept]):
                 if word not in known:
-                    known[word] = _piece(word, tokenizer)
+                    known[word] = _piece(word, tokenizer, place=example.place)
                 ids[row, column] = known[word]
         targets = {
             "prediction_ids": ids,
@@ -228,12 +230,12 @@ def _filled(text: str, words: Sequence[str]) -> str:
     return parts[0] + "".join(word + part for word, part in zip(shown, parts[1:], strict=True))
 
 
-def _piece(word: str, tokenizer: Tokenizer) -> int:
+def _piece(word: str, tokenizer: Tokenizer, *, place: str) -> int:
     """The id of the one piece that is this word (after a space)."""
     ids = tokenizer.tokenize([f" {word}"])[0].ids
     if len(ids) != 1 or ids[0] == tokenizer.unk_id:
         raise ValueError(
-            f"A word to learn must be one piece of the vocabulary. Received: {word!r}, which is "
-            f"{len(ids)} pieces or unknown."
+            f"{place}the word of a mask must be one piece of the vocabulary. Received: {word!r}, "
+            f"which is {len(ids)} pieces or unknown. Leave the row out."
         )
     return ids[0]

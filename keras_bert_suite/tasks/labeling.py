@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -111,17 +111,14 @@ class Labeling(Task[WordsExample]):
         return _examples(self._sentences(path, bad_rows), self.tag_scheme)
 
     def remarks(self, examples: Sequence[WordsExample]) -> list[str]:
-        scheme = "plain" if self.tag_scheme == tag_schemes.PLAIN else self.tag_scheme
-        if self.written_as == "IOB1":
-            scheme += ", in place of the training file's IOB1"
-        said = f"{sum(len(e.tags) for e in examples):,} words; {len(self.labels)} tags ({scheme})"
-        repaired = sum(example.num_repaired for example in examples)
-        if repaired:
-            said += f"; {repaired:,} broken tags written anew as conlleval reads them"
-        unknown = labeling_scores.unknown_tags(examples, self.labels)
-        if unknown:
-            said += f"; {unknown.total():,} tags that are not learnt: {', '.join(sorted(unknown))}"
-        return [said]
+        written = {"scheme": self.tag_scheme or tag_schemes.PLAIN, "written_as": self.written_as}
+        return [labeling_scores.remark(examples, self.labels, **written)]
+
+    def records(
+        self, path: str | Path, *, bad_rows: BadRows
+    ) -> Iterator[tuple[int | str, dict[str, Any]]]:
+        columns = {"word_column": self.word_column, "tag_column": self.tag_column}
+        return labeling_files.read_records(path, **columns, bad_rows=bad_rows)
 
     def example(self, record: Mapping[str, Any]) -> WordsExample:
         """From {"tokens": [words]} or {"text": running text}, or the training's word column."""

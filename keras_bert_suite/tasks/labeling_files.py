@@ -7,41 +7,21 @@ All files are UTF-8 (a byte order mark is ignored); the ending tells the format:
   any other   a word and its tags a line in columns, as CoNLL-2000, CoNLL-2003 and WNUT have them.
             Columns are parted by tabs, or where the first line has none, by spaces; they are told
             by number (0 the first, -1 the last) or, where the first line is a header, by name.
-            Lines of -DOCSTART- are passed over, and lines without a tab that begin with # in a file
-            with tabs.
+            Lines of -DOCSTART- are passed over, and comments: in a file with tabs lines without one
+            that begin with #, in any file those that begin with "# " and are not parted into
+            columns as words are, and CoNLL-2012's "#begin document".
 Blank lines part sentences. A sentence with a bad line is bad as a whole.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_bert_suite.tasks import table_files
 from keras_bert_suite.tasks.bad_rows import BadRows
-
-_CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
-_SPACES = re.compile("[ \t]+")
-_INTEGER = re.compile(r"-?\d+")
-_NO_WORD = re.compile(r"\d+[-.]\d+")  # a multiword token or an empty node
-_DOCUMENT = "-DOCSTART-"
-
-
-@dataclasses.dataclass(frozen=True)
-class Sentence:
-    """Words with their tags.
-
-    Attributes:
-      line: where it begins in the file, from 1.
-      words, tags: equally many, at least one.
-    """
-
-    line: int
-    words: tuple[str, ...]
-    tags: tuple[str, ...]
+from keras_bert_suite.tasks.word_lines import Sentence, WordLines
 
 
 def read_sentences(
@@ -62,20 +42,45 @@ def read_sentences(
       labels: what whole numbers in JSON lines stand for, where they are no labels themselves.
 
     Raises:
-      ValueError: no sentences, no such column, or a bad line that `bad_rows` does not skip.
+      ValueError: no sentences, no such column, one column for words and tags, or a bad line that
+        `bad_rows` does not skip.
       OSError: the file cannot be opened.
     """
     path = Path(path)
-    ending = path.suffix.lower()
-    if ending in table_files.JSON_ENDINGS or path.is_dir():
+    if _has_objects(path):
         columns = (word_column or "tokens", tag_column or "tags")
         sentences = list(_of_objects(path, *columns, labels, bad_rows))
     else:
-        lines = _Lines(path, is_conllu=ending == ".conllu")
+        lines = WordLines(path, is_conllu=path.suffix.lower() == ".conllu")
         sentences = list(lines.sentences(word_column, tag_column, bad_rows))
     if not sentences:
         raise ValueError(f"{path}: there are no sentences in it that can be used.")
     return sentences
+
+
+def read_records(
+    path: str | Path, *, word_column: str | None, tag_column: str | None, bad_rows: BadRows
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, object) of each sentence of a file that may have no tags: its words are a list.
+
+    A `tag_column` by name, not by number, tells that the file has a header.
+
+    Raises:
+      ValueError: as `read_sentences`.
+    """
+    path = Path(path)
+    if _has_objects(path):
+        for row in table_files.read_rows(path, bad_rows=bad_rows):
+            yield row.line, row.values
+        return
+    lines = WordLines(path, is_conllu=path.suffix.lower() == ".conllu")
+    for sentence in lines.sentences(word_column, tag_column, bad_rows, tagged=False):
+        yield sentence.line, {word_column or "tokens": list(sentence.words)}
+
+
+def _has_objects(path: Path) -> bool:
+    """Whether a file holds JSON objects, or a folder rows, and not a word a line."""
+    return path.suffix.lower() in table_files.JSON_ENDINGS or path.is_dir()
 
 
 def _of_objects(
@@ -83,6 +88,13 @@ def _of_objects(
 ) -> Iterator[Sentence]:
     for row in table_files.read_rows(path, bad_rows=bad_rows):
         try:
+            for column in (word_column, tag_column):
+                if column not in row.values:
+                    present = ", ".join(map(repr, row.values)) or "nothing"
+                    raise ValueError(
+                        f"no {column!r}. There is: {present}. --word_column and --tag_column name "
+                        "the words and the tags."
+                    )
             words = words_value(row.values, word_column)
             tags = _tags_value(row.values, tag_column, labels)
             if len(words) != len(tags):
@@ -164,97 +176,3 @@ def read_scored(
             f"{predictions_file} has {len(found)} sentences, {data_file} has {len(gold)}."
         )
     return [sentence.tags for sentence in gold], [sentence.tags for sentence in found]
-
-
-class _Lines:
-    """A file with a word a line."""
-
-    def __init__(self, path: Path, *, is_conllu: bool):
-        self.path, self.is_conllu = path, is_conllu
-        text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
-        # Only line feeds part lines: str.splitlines would also cut at U+2028 in a word.
-        self.lines = [line.removesuffix("\r") for line in text.split("\n")]
-        first = next((line for line in self.lines if self._counts(line)), "")
-        self.has_tabs = is_conllu or "\t" in first
-        self.width = len(_CONLLU) if is_conllu else len(self._split(first))
-
-    def sentences(
-        self, word_column: str | None, tag_column: str | None, bad_rows: BadRows
-    ) -> Iterator[Sentence]:
-        first, names = self._header(word_column, tag_column)
-        word_place = self._place(word_column, names, default="FORM" if self.is_conllu else "0")
-        tag_place = self._place(tag_column, names, default="UPOS" if self.is_conllu else "-1")
-        words: list[str] = []
-        tags: list[str] = []
-        begin, bad = 0, False
-        for number, line in enumerate([*self.lines, ""], start=1):
-            if number <= first or not line.strip():
-                if words and not bad:
-                    yield Sentence(begin, tuple(words), tuple(tags))
-                words, tags, bad = [], [], False
-                continue
-            if bad or self._is_comment(line):
-                continue
-            columns = self._split(line)
-            if columns[0] == _DOCUMENT or (self.is_conllu and _NO_WORD.fullmatch(columns[0])):
-                continue
-            reason = self._wrong(columns, word_place, tag_place)
-            if reason:
-                bad_rows.add(self.path, number, reason)
-                bad = True
-                continue
-            begin = begin if words else number
-            words.append(columns[word_place])
-            tags.append(columns[tag_place])
-
-    def _wrong(self, columns: list[str], word_place: int, tag_place: int) -> str:
-        """What is wrong with a line; "" if nothing."""
-        if len(columns) != self.width:
-            return (
-                f"{len(columns)} column{'s' * (len(columns) != 1)} where the file has "
-                f"{self.width}, parted by {'tabs' if self.has_tabs else 'spaces'}."
-            )
-        if self.is_conllu and not columns[0].isdecimal():
-            return f"the ID of a word must be a number. Received: {columns[0]!r}."
-        if not columns[tag_place].strip():
-            return f"the tag of {columns[word_place]!r} is empty."
-        return table_files.not_utf8([columns[word_place], columns[tag_place]])
-
-    def _counts(self, line: str) -> bool:
-        comment = line.startswith("#") and "\t" not in line
-        return bool(line.strip()) and not comment and not line.startswith(_DOCUMENT)
-
-    def _is_comment(self, line: str) -> bool:
-        return self.has_tabs and line.startswith("#") and "\t" not in line
-
-    def _split(self, line: str) -> list[str]:
-        return line.split("\t") if self.has_tabs else _SPACES.split(line.strip(" \t"))
-
-    def _header(self, *columns: str | None) -> tuple[int, list[str]]:
-        """(line of the header, names of the columns)."""
-        if self.is_conllu:
-            return 0, list(_CONLLU)
-        if all(column is None or _INTEGER.fullmatch(column) for column in columns):
-            return 0, []
-        for number, line in enumerate(self.lines, start=1):
-            if self._counts(line):
-                return number, self._split(line)
-        return 0, []
-
-    def _place(self, column: str | None, names: list[str], *, default: str) -> int:
-        """The index of a column, from its name or number."""
-        column = default if column is None else column
-        if column in names:
-            return names.index(column)
-        if not _INTEGER.fullmatch(column):
-            found = ", ".join(map(repr, names)) or "nothing"
-            raise ValueError(
-                f"{self.path}: no column {column!r}. The file has: {found}. --word_column and "
-                "--tag_column name them, or number them: 0 is the first, -1 the last."
-            )
-        if not -self.width <= int(column) < self.width:
-            raise ValueError(
-                f"{self.path}: no column {column}. The file has {self.width} columns, 0 to "
-                f"{self.width - 1} or -{self.width} to -1 (--word_column, --tag_column)."
-            )
-        return int(column) % self.width

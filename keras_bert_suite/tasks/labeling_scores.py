@@ -83,6 +83,22 @@ def unknown_tags(
     return collections.Counter({t: n for t, n in counts.items() if t not in labels})
 
 
+def remark(
+    examples: Sequence[WordsExample], labels: Sequence[str], *, scheme: str, written_as: str | None
+) -> str:
+    """A line for people on the words and tags of a file; `written_as` as in `Labeling`."""
+    if written_as == "IOB1":
+        scheme += ", in place of the training file's IOB1"
+    said = f"{sum(len(e.tags or ()) for e in examples):,} words; {len(labels)} tags ({scheme})"
+    repaired = sum(example.num_repaired for example in examples)
+    if repaired:
+        said += f"; {repaired:,} broken tags written anew as conlleval reads them"
+    unknown = unknown_tags(examples, labels)
+    if unknown:
+        said += f"; {unknown.total():,} tags that are not learnt: {', '.join(sorted(unknown))}"
+    return said
+
+
 def metrics(
     gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], *, plain: bool
 ) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from keras_bert_suite.choices import option
-from keras_bert_suite.tasks import error_files, table_files
-from keras_bert_suite.tasks.classification import known_labels
+from keras_bert_suite.tasks import error_files, label_names, table_files
 from keras_bert_suite.tasks.text_task import TextExample, TextTask
 
 if TYPE_CHECKING:
@@ -66,12 +65,12 @@ class MultiLabel(TextTask[Labels]):
         names = table_files.labels_value(values, self._label_name, separator=self.label_separator)
         unknown = [name for name in names if self.labels and name not in self.labels]
         if unknown:
-            raise ValueError(f"unknown label {unknown[0]!r}. {known_labels(self.labels)}")
+            raise ValueError(f"unknown label {unknown[0]!r}. {label_names.known(self.labels)}")
         return names
 
     def _fitted(self, path: str | Path, examples: Sequence[TextExample[Labels]]) -> Self:
         found = {label for example in examples for label in example.label}
-        labels = self.labels or tuple(sorted(found))
+        labels = self.labels or label_names.in_order(found)
         if len(labels) < 2:
             raise ValueError(
                 f"{path}: at least two labels are needed. Column {self._label_name!r} has: "

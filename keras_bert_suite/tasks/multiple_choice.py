@@ -222,7 +222,7 @@ class MultipleChoice(Task[ChoiceExample]):
 
     def _label(self, record: Mapping[str, Any], choices: Sequence[str]) -> int:
         column = self.label_column or next((n for n in _LABELS if n in record), _LABELS[0])
-        label = table_files.label_value(record, column).strip()
+        label = table_files.label_value(record, column)
         if label in choices:
             return list(choices).index(label)
         place = int(label) if label.isdecimal() else -1

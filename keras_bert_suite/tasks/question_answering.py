@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from keras_bert_suite.choices import option
 from keras_bert_suite.tasks import question_answering_scores as scores
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.squad_files import QuestionExample, question_of, read_questions
+from keras_bert_suite.tasks.squad_files import (
+    QuestionExample,
+    question_of,
+    read_questions,
+    read_records,
+)
 from keras_bert_suite.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -30,8 +35,9 @@ class QuestionAnswering(Task[QuestionExample]):
 
     Contexts longer than a row become overlapping windows. Answers are slices of the context by
     character offset. Whether a question may have no answer, the training file decides: if one of
-    its questions has none. Then the answer is "" where the null odds (the score of "no answer" less
-    that of the best answer) exceed `null_threshold`, which the dev file's best F1 sets.
+    its questions has none. Then (or where `null_threshold` is told) the answer is "" where the null
+    odds (the score of "no answer" less that of the best answer) exceed `null_threshold`, which the
+    dev file's best F1 sets.
 
     Attributes:
       unanswerable: whether a question may have no answer.
@@ -61,7 +67,8 @@ class QuestionAnswering(Task[QuestionExample]):
     null_threshold: float | None = option(
         kind="float",
         help="Null odds beyond which a question is left unanswered (default: the dev file's best; "
-        "0 without one; with --predictions_file 1).",
+        "0 without one, none where every question of the training had an answer; with "
+        "--predictions_file 1).",
         adjustable=True,
     )
     unanswerable: bool = False
@@ -93,6 +100,11 @@ class QuestionAnswering(Task[QuestionExample]):
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[QuestionExample]:
         return read_questions(path, bad_rows=bad_rows)
+
+    def records(
+        self, path: str | Path, *, bad_rows: BadRows
+    ) -> Iterator[tuple[int | str, dict[str, Any]]]:
+        return read_records(path, bad_rows=bad_rows)
 
     def example(self, record: Mapping[str, Any]) -> QuestionExample:
         return question_of(record)
@@ -199,16 +211,18 @@ class QuestionAnswering(Task[QuestionExample]):
             decoded,
             batch,
             texts.get("context"),
-            null_threshold=self._threshold if self.unanswerable else None,
+            null_threshold=self._threshold,
         )
 
     @property
-    def _threshold(self) -> float:
-        return 0.0 if self.null_threshold is None else self.null_threshold
+    def _threshold(self) -> float | None:
+        """The null odds beyond which a question has no answer; None where each has one."""
+        if self.null_threshold is None and self.unanswerable:
+            return 0.0
+        return self.null_threshold
 
     def _answered(self, prediction: dict[str, Any]) -> dict[str, Any]:
-        threshold = self._threshold if self.unanswerable else None
-        return scores.answered(prediction, null_threshold=threshold)
+        return scores.answered(prediction, null_threshold=self._threshold)
 
     def _windows(self, max_length: int) -> Windows:
         from keras_bert_suite.tasks.graph.question_answering_windows import Windows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,18 +81,22 @@ def best_threshold(predictions: Predictions, examples: Sequence[QuestionExample]
 
 
 def scores_v2(
-    predictions: Predictions, examples: Sequence[QuestionExample], *, threshold: float
+    predictions: Predictions, examples: Sequence[QuestionExample], *, threshold: float | None
 ) -> dict[str, Any]:
-    """SQuAD 2.0's numbers with the threshold used, and those of the best one, the oracle's."""
+    """SQuAD 2.0's numbers with the threshold used, and those of the best one, the oracle's.
+
+    Without a threshold every question is answered that has a possible answer.
+    """
     answers, gold, odds = _by_question(predictions, examples)
     numbers = squad.scores_v2(
         answers,
         gold,
         null_odds=odds,
-        null_threshold=threshold,
+        null_threshold=math.inf if threshold is None else threshold,
         lowest=min(odds.values()) - 1.0,
     )
-    return {"num_examples": len(examples), **numbers, "null_threshold": threshold}
+    used = {} if threshold is None else {"null_threshold": threshold}
+    return {"num_examples": len(examples), **numbers, **used}
 
 
 def scores_v1(predictions: Predictions, examples: Sequence[QuestionExample]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from keras_bert_suite.choices import option
+from keras_bert_suite.tasks import label_names, table_files
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.span_files import SpanExample, example_of, read_rows
+from keras_bert_suite.tasks.span_files import SpanExample, example_of
 from keras_bert_suite.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ _ENUMERATED, _GIVEN = "enumerated", "given"
 class SpanClassification(Task[SpanExample]):
     """Finds the spans that have a label, or tells the labels of given spans.
 
-    Files are what `tasks/span_files.py` reads. A span is represented by its first token, its last
-    and the mean of all (`span_representation` "pooled"), or by the tokens on both sides of its
-    boundaries ("boundary"). With `candidates` "enumerated" every span of up to `max_span_width`
-    tokens is classified and the likeliest that do not overlap are the answer; with "given" each
-    span of a row gets a label. Exact span F1 is the score.
+    Files are what `tasks/table_files.py` reads, rows as in `tasks/span_files.py`. A span is
+    represented by its first token, its last and the mean of all (`span_representation` "pooled"),
+    or by the tokens on both sides of its boundaries ("boundary"). With `candidates` "enumerated"
+    every span of up to `max_span_width` tokens is classified and the likeliest that do not overlap
+    are the answer; with "given" each span of a row gets a label. Exact span F1 is the score.
 
     Attributes:
       with_context: whether rows have a context, which becomes the second text.
@@ -89,7 +90,7 @@ class SpanClassification(Task[SpanExample]):
     def fit(self, path: str | Path, *, bad_rows: BadRows) -> tuple[Self, list[SpanExample]]:
         examples = self.read(path, bad_rows=bad_rows)
         found = {span.label for example in examples for span in example.spans or ()}
-        labels = self.labels or tuple(sorted(label for label in found if label is not None))
+        labels = self.labels or label_names.in_order(label for label in found if label is not None)
         if len(labels) < (2 if self._given else 1):
             raise ValueError(
                 f"{path}: there must be a label to learn, and two where the spans are given. "
@@ -100,7 +101,7 @@ class SpanClassification(Task[SpanExample]):
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[SpanExample]:
         examples = []
-        for row in read_rows(path, bad_rows=bad_rows):
+        for row in table_files.read_rows(path, bad_rows=bad_rows):
             try:
                 example = example_of(row.values, with_spans=True)
                 self._check_labels(example)
@@ -132,6 +133,18 @@ class SpanClassification(Task[SpanExample]):
             with_context=self.with_context,
             max_length=max_length,
         )
+
+    def feature_remarks(self, features: RaggedFeatures) -> list[str]:
+        starts, ends = features.rows["span_starts"], features.rows["span_ends"]
+        wanted = features.rows["span_label_ids"] >= 0
+        lost = int((wanted & (starts < 0)).sum())
+        wide = int((wanted & (starts >= 0) & (ends - starts >= self.max_span_width)).sum())
+        reasons = [f"{lost:,} cut off or without a token"] if lost else []
+        if wide and not self._given:  # given ones share the width of the widest
+            reasons.append(f"{wide:,} wider than --max_span_width, {self.max_span_width} tokens")
+        if not reasons:
+            return []
+        return [f"of {int(wanted.sum()):,} spans are not learnt: {'; '.join(reasons)}"]
 
     def head(self, config: EncoderConfig, *, dtype: Any = None) -> Head:
         from keras_bert_suite.models.heads.span_classification import SpanClassificationHead

@@ -1,6 +1,6 @@
-"""Reads texts with labelled spans: JSON lines, and the JSON of Restaurant8k.
+"""Texts with labelled spans, from the objects of JSON lines or lists and of Restaurant8k.
 
-lines:         {"text", "spans": [{"start", "end", "label"}]} each, characters [start, end); a
+objects:       {"text", "spans": [{"start", "end", "label"}]} each, characters [start, end); a
                span's "text", where it is given, must be what stands there. Optionally "context", a
                text or a list of texts that help to read it (the question that it answers).
 Restaurant8k:  a list of {"userInput": {"text"}, "labels": [{"slot", "valueSpan": {"startIndex",
@@ -11,15 +11,10 @@ Restaurant8k:  a list of {"userInput": {"text"}, "labels": [{"slot", "valueSpan"
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from keras_bert_suite.tasks import table_files
-from keras_bert_suite.tasks.bad_rows import BadRows
-
-_WHITE_SPACE = " \t\r\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,25 +39,6 @@ class SpanExample:
     text: str
     context: str = ""
     spans: tuple[Span, ...] | None = None
-
-
-def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[table_files.Row]:
-    """The rows of a file, with the line on which each begins.
-
-    Raises:
-      ValueError: not JSON; what `table_files.read_rows` raises.
-      OSError: the file cannot be opened.
-    """
-    path = Path(path)
-    if path.suffix.lower() == ".json":
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not UTF-8: {error}. Save the file as UTF-8.") from error
-        if text.lstrip(_WHITE_SPACE).startswith("["):
-            yield from _list_rows(path, text, bad_rows)
-            return
-    yield from table_files.read_rows(path, bad_rows=bad_rows)
 
 
 def example_of(values: Mapping[str, Any], *, with_spans: bool) -> SpanExample:
@@ -134,35 +110,3 @@ def _span(span: Any, text: str) -> Span:
     if given is not None and given != text[start:end]:
         raise ValueError(f"the span [{start}, {end}) is {text[start:end]!r} and not {given!r}.")
     return Span(start, end, label)
-
-
-def _list_rows(path: Path, text: str, bad_rows: BadRows) -> Iterator[table_files.Row]:
-    """The objects of a JSON list, each with its line."""
-    decoder = json.JSONDecoder()
-    place = _next(text, _next(text, 0) + 1)
-    line, counted = 1, 0
-    while text[place : place + 1] != "]":
-        line, counted = line + text.count("\n", counted, place), place
-        try:
-            value, end = decoder.raw_decode(text, place)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {error.lineno}: not JSON: {error.msg}.") from error
-        except RecursionError as error:
-            raise ValueError(f"{path}, line {line}: JSON that nests too deep.") from error
-        if isinstance(value, dict):
-            yield table_files.Row(line, value)
-        else:
-            bad_rows.add(path, line, f"must be a JSON object. Received: {value!r}.")
-        place = _next(text, end)
-        if text[place : place + 1] == ",":
-            place = _next(text, place + 1)
-        elif text[place : place + 1] != "]":
-            end_line = 1 + text.count("\n", 0, place)
-            raise ValueError(f"{path}, line {end_line}: not JSON: the list does not go on or end.")
-
-
-def _next(text: str, place: int) -> int:
-    """The next place, from this one on, that is no white space."""
-    while text[place : place + 1] and text[place] in _WHITE_SPACE:
-        place += 1
-    return place

@@ -57,7 +57,7 @@ def read_questions(path: str | Path, *, bad_rows: BadRows) -> list[QuestionExamp
     """
     examples: list[QuestionExample] = []
     seen: set[str] = set()
-    for place, record in _records(Path(path), bad_rows):
+    for place, record in read_records(path, bad_rows=bad_rows):
         try:
             example = _example(record)
             if example.id in seen:
@@ -82,8 +82,16 @@ def question_of(record: Mapping[str, Any]) -> QuestionExample:
     return QuestionExample(question, _context(record), str(record.get("id", "")))
 
 
-def _records(path: Path, bad_rows: BadRows) -> Iterator[tuple[int | str, Mapping[str, Any]]]:
-    """Each question as a flat object, with its place."""
+def read_records(
+    path: str | Path, *, bad_rows: BadRows
+) -> Iterator[tuple[int | str, dict[str, Any]]]:
+    """Each question of a file as a flat object, with its place; it need not have answers.
+
+    Raises:
+      ValueError: not SQuAD; what `table_files.read_rows` raises.
+      OSError: the file cannot be opened.
+    """
+    path = Path(path)
     if path.suffix.lower() in (".jsonl", ".ndjson"):
         for row in table_files.read_rows(path, bad_rows=bad_rows):
             yield row.line, row.values

@@ -1,11 +1,12 @@
-"""Reads the rows of TSV, CSV and JSON-lines files, with a place and a reason for each that is bad.
+"""Reads the rows of TSV, CSV and JSON files, with a place and a reason for each that is bad.
 
 All are UTF-8 (a byte order mark is ignored) and chosen by the file's ending:
-  .tsv     a header, then one row a line, columns parted by tabs. A quotation mark is an ordinary
-           character, as in the files of GLUE (csv.QUOTE_NONE).
+  .tsv, .txt   a header, then one row a line, columns parted by tabs. A quotation mark is an
+           ordinary character, as in the files of GLUE, SNLI and MRPC (csv.QUOTE_NONE).
   .csv     a header, then rows as RFC 4180 has them: a field in quotation marks may hold commas,
-           line ends and doubled quotation marks.
-  .jsonl, .ndjson, .json   one JSON object a line.
+           line ends and doubled quotation marks. Where the header has no comma, semicolons part
+           the columns, or else tabs.
+  .jsonl, .ndjson, .json   one JSON object a line; a .json file may be one list of objects.
 Blank lines are passed over. GLUE's CoLA, which has no header, is known by its columns. A folder is
 what Hugging Face's `datasets` saved (`tasks/dataset_folders.py`).
 """
@@ -15,20 +16,21 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_bert_suite.tasks import dataset_folders
+from keras_bert_suite.tasks import dataset_folders, json_objects
 from keras_bert_suite.tasks.bad_rows import BadRows
+from keras_bert_suite.tasks.json_objects import shortened
 
 # GLUE's CoLA has no header: where the sentence is from, 1 = acceptable, the author's own mark.
 _COLA = ("source", "label", "mark", "sentence")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-_ENDINGS = (".tsv", ".csv", *JSON_ENDINGS)
+_TABBED = (".tsv", ".txt")
+_ENDINGS = (*_TABBED, ".csv", *JSON_ENDINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,33 +65,16 @@ def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[Row]:
     text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
     if path.suffix.lower() == ".csv":
         rows = _table(path, _csv_records(path, text, bad_rows), bad_rows)
-    elif path.suffix.lower() == ".tsv":
+    elif path.suffix.lower() in _TABBED:
         rows = _table(path, ((line, row.split("\t")) for line, row in _lines(text)), bad_rows)
     else:
-        rows = _json_rows(path, _lines(text), bad_rows)
+        rows = _json_rows(path, text, bad_rows)
     empty = True
     for row in rows:
         empty = False
         yield row
     if empty:
         raise ValueError(f"{path}: the file {'has no rows' if text.strip() else 'is empty'}.")
-
-
-def parse_json_line(line: str) -> dict[str, Any]:
-    """The JSON object of one line.
-
-    Raises:
-      ValueError: the reason why there is none.
-    """
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}.") from error
-    except RecursionError as error:
-        raise ValueError("not JSON that can be read: it nests too deep.") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"a line must hold a JSON object. Received: {_shortened(line)}")
-    return value
 
 
 def text_value(values: Mapping[str, Any], column: str) -> str:
@@ -100,7 +85,7 @@ def text_value(values: Mapping[str, Any], column: str) -> str:
     """
     value = column_value(values, column)
     if not isinstance(value, str):
-        raise ValueError(f"column {column!r} must hold a string. Received: {_shortened(value)}")
+        raise ValueError(f"column {column!r} must hold a string. Received: {shortened(value)}")
     if not value.strip():
         raise ValueError(f"the text in column {column!r} is empty.")
     check_unicode(value, f"the text in column {column!r}")
@@ -108,10 +93,10 @@ def text_value(values: Mapping[str, Any], column: str) -> str:
 
 
 def label_value(values: Mapping[str, Any], column: str) -> str:
-    """The label in a column; a whole number of a JSON line becomes its digits.
+    """The label in a column, without white space around it; a whole number as its digits.
 
     Raises:
-      ValueError: no such column, neither string nor whole number, or empty.
+      ValueError: no such column, neither string nor whole number, empty, or not valid Unicode.
     """
     value = column_value(values, column)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -119,11 +104,12 @@ def label_value(values: Mapping[str, Any], column: str) -> str:
     if not isinstance(value, str):
         raise ValueError(
             f"column {column!r} must hold a label: a string or a whole number. "
-            f"Received: {_shortened(value)}"
+            f"Received: {shortened(value)}"
         )
     if not value.strip():
         raise ValueError(f"the label in column {column!r} is empty.")
-    return value
+    check_unicode(value, f"the label in column {column!r}")
+    return value.strip()
 
 
 def number_value(values: Mapping[str, Any], column: str) -> float:
@@ -138,7 +124,7 @@ def number_value(values: Mapping[str, Any], column: str) -> float:
     except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not math.isfinite(number):
-        raise ValueError(f"column {column!r} must hold a number. Received: {_shortened(value)}")
+        raise ValueError(f"column {column!r} must hold a number. Received: {shortened(value)}")
     return number
 
 
@@ -153,10 +139,15 @@ def labels_value(values: Mapping[str, Any], column: str, *, separator: str) -> t
     parts = [] if isinstance(parts, str) else parts
     if not isinstance(parts, list):
         raise ValueError(
-            f"column {column!r} must hold a list of labels. Received: {_shortened(value)}"
+            f"column {column!r} must hold a list of labels. Received: {shortened(value)}"
         )
     names = [label_value({column: part}, column) for part in parts]
-    return tuple(dict.fromkeys(name.strip() for name in names))
+    return tuple(dict.fromkeys(names))
+
+
+def columns_of(rows: Iterable[Row]) -> list[str]:
+    """The names of all columns, as they come; objects of JSON lines may lack some."""
+    return list(dict.fromkeys(column for row in rows for column in row.values))
 
 
 def missing_columns(path: str | Path, wanted: Sequence[str], present: Sequence[str]) -> str:
@@ -210,7 +201,7 @@ def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:
 
 def _csv_records(path: Path, text: str, bad_rows: BadRows) -> Iterator[tuple[int, list[str]]]:
     csv.field_size_limit(sys.maxsize)  # the default refuses texts beyond 131,072 characters
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -224,6 +215,19 @@ def _csv_records(path: Path, text: str, bad_rows: BadRows) -> Iterator[tuple[int
             yield line, record
 
 
+def _separator(text: str) -> str:
+    """What parts the columns: the first of comma, semicolon and tab that parts the header."""
+    for separator in ",;\t":
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+            header = next((record for record in reader if record), [])
+        except csv.Error:
+            continue  # '"a;b";c' is no header that commas part
+        if len(header) > 1:
+            return separator
+    return ","
+
+
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     # Only line feeds part lines: str.splitlines would also cut at U+2028 or a form feed in a text.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -232,19 +236,23 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _json_rows(path: Path, lines: Iterator[tuple[int, str]], bad_rows: BadRows) -> Iterator[Row]:
-    for number, line in lines:
-        if not line.strip():
-            continue
+def _json_rows(path: Path, text: str, bad_rows: BadRows) -> Iterator[Row]:
+    if path.suffix.lower() == ".json" and json_objects.is_list(text):
+        for number, line in _lines(text):
+            if reason := not_utf8([line]):
+                raise ValueError(f"{path}, line {number}: {reason}")
+        objects = json_objects.of_list(path, text, bad_rows)
+    else:
+        objects = json_objects.of_lines(path, _utf8_lines(path, text, bad_rows), bad_rows)
+    yield from (Row(line, values) for line, values in objects)
+
+
+def _utf8_lines(path: Path, text: str, bad_rows: BadRows) -> Iterator[tuple[int, str]]:
+    for number, line in _lines(text):
         if reason := not_utf8([line]):
             bad_rows.add(path, number, reason)
-            continue
-        try:
-            values = parse_json_line(line)
-        except ValueError as error:
-            bad_rows.add(path, number, str(error))
-            continue
-        yield Row(number, values)
+        else:
+            yield number, line
 
 
 def column_value(values: Mapping[str, Any], column: str) -> Any:
@@ -278,8 +286,3 @@ def check_unicode(text: str, what: str) -> None:
             f"{what} has half of a surrogate pair (\\u{ord(text[error.start]):04x}), "
             "which is no character."
         ) from error
-
-
-def _shortened(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from keras_bert_suite.evaluation.entities import Entity, entities, split_tag
+from keras_bert_suite.tasks import label_names
 
 PLAIN = "plain"
 _ENDS = {"BIO": ("I", "B"), "IOBES": ("E", "S"), "BILOU": ("L", "U")}  # (last word, only word)
@@ -86,7 +87,7 @@ def all_tags(tags: Iterable[str], scheme: str) -> tuple[str, ...]:
     """Every tag to choose from, O first: where there is one tag of a type, there are all."""
     tags = set(tags)
     if scheme == PLAIN:
-        return tuple(sorted(tags))
+        return label_names.in_order(tags)
     prefixes = ("B", "I", *(end for end in _ENDS[scheme] if scheme != "BIO"))
     kinds = sorted({split_tag(tag)[1] for tag in tags if split_tag(tag)[0] != "O"})
     return ("O", *(_tag(prefix, kind) for kind in kinds for prefix in prefixes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -59,6 +59,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
         """Batch keys, int32 [batch, n] each, that the head reads beside the tokens to answer."""
         return ()
 
+    @property
+    def lacks_labels(self) -> bool:
+        """Whether the task has labels and knows none: no training file has fitted it."""
+        return getattr(self, "labels", None) == ()
+
     def for_tokenizer(self, tokenizer: Tokenizer) -> Self:
         """This task with what it needs of the model's tokenizer to give answers (its words).
 
@@ -88,6 +93,21 @@ class Task(Choice, abc.ABC, Generic[Example]):
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[Example]:
         """Reads a file with targets for a fitted task, in its order; raises as `fit` does."""
 
+    def records(
+        self, path: str | Path, *, bad_rows: BadRows
+    ) -> Iterator[tuple[int | str, dict[str, Any]]]:
+        """What a file of the task's own formats asks, for `example`; it needs no targets.
+
+        Returns:
+          (place, record) in the file's order: a line from 1, or words that tell the place.
+
+        Raises:
+          ValueError: as `fit`.
+        """
+        from keras_bert_suite.tasks import table_files
+
+        return ((row.line, row.values) for row in table_files.read_rows(path, bad_rows=bad_rows))
+
     @abc.abstractmethod
     def example(self, record: Mapping[str, Any]) -> Example:
         """One example without target from a JSON object.
@@ -116,6 +136,11 @@ class Task(Choice, abc.ABC, Generic[Example]):
           tokenizer: the model's.
           max_length: tokens of the longest row, special tokens included.
         """
+
+    def feature_remarks(self, features: RaggedFeatures) -> list[str]:
+        """Lines for people on what of the training's targets `features` cannot teach."""
+        del features
+        return []
 
     # Outputs -> answers
 

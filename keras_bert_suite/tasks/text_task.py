@@ -100,13 +100,13 @@ class TextTask(Task[TextExample[Target]]):
 
     def fit(self, path: str | Path, *, bad_rows: BadRows) -> tuple[Self, list[TextExample[Target]]]:
         rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        task = self._with_columns(path, [*rows[0].values])
+        task = self._with_columns(path, table_files.columns_of(rows))
         examples = list(task._examples(path, rows, bad_rows))
         return task._fitted(path, examples), examples
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[TextExample[Target]]:
         rows = list(table_files.read_rows(path, bad_rows=bad_rows))
-        task = self._with_columns(path, [*rows[0].values])
+        task = self._with_columns(path, table_files.columns_of(rows))
         examples = list(task._examples(path, rows, bad_rows))
         if not examples:
             raise ValueError(f"{path}: none of the {len(rows)} rows can be used.")
@@ -201,3 +201,10 @@ def _found_columns(present: Sequence[str]) -> tuple[str, ...]:
     if "text" not in present and ("text_a" in present or "text_b" in present):
         return ("text_a", "text_b")
     return next((names for names in _TEXT_COLUMNS if set(names) <= set(present)), ("text",))
+
+
+def pair_columns(present: Sequence[str]) -> tuple[str, str]:
+    """The columns of two texts, by the names that are known; ours where none is there."""
+    pairs = (names for names in _TEXT_COLUMNS if len(names) == 2 and set(names) <= set(present))
+    first, second = next(pairs, ("text_a", "text_b"))
+    return first, second

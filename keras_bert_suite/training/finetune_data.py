@@ -58,6 +58,8 @@ class FinetuneData:
         for path, read in [(settings.train_file, examples), *dev.items()]:
             for line in self.task.remarks(read):
                 say(f"{path}: {line}")
+        for line in self.task.feature_remarks(self.features):
+            say(f"{settings.train_file}: {line}")
         if self.bad_rows.messages:
             say(
                 f"{len(self.bad_rows.messages)} bad rows skipped, the first: "

@@ -71,6 +71,9 @@ class FinetuneResult:
             if "runs" in self.metrics:
                 mean, spread = (self.metrics[k][best_by] for k in ("mean", "deviation"))
                 score += f", best of {len(self.metrics['runs'])} runs ({mean:.4f} +- {spread:.4f})"
+            for path, numbers in self.metrics.get("other_dev_files", {}).items():
+                if best_by in numbers:
+                    score += f", {numbers[best_by]:.4f} on {path}"
         pace = self.training.tokens_per_second
         return (
             f"{settings.task.name}, {settings.tuning.name} tuning{score}: {self.training.step:,} "

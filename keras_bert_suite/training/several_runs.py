@@ -15,6 +15,7 @@ from keras_bert_suite.checkpoints.model_directory import write_json
 from keras_bert_suite.files import atomic_write
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 
+_OTHER = "other_dev_files"
 # What a run leaves that belongs to its training, not to its result.
 _OF_TRAINING = ("checkpoints", "logs", "log.jsonl", "metrics.json", "config.json")
 
@@ -47,7 +48,9 @@ def finetune_several(
             f"in {run.output_dir}"
         )
         result = finetune(run, say=say)
-        if result.metrics is None:
+        if result.training.interrupted and result.metrics is not None:  # in its last steps
+            say(f"run {number} is finished; the same command goes on with the others.")
+        if result.training.interrupted or result.metrics is None:
             return result
         results.append(result)
         # The graphs of a run, and the optimizer with them, would stay in the memory.
@@ -89,17 +92,23 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if isinstance(value, float)}
 
 
-def _mean_and_deviation(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def _mean_and_deviation(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{"mean", "deviation"}: of each number, those of the other dev files by file."""
     columns = {
         name: [one[name] for one in metrics]
         for name in _numbers(metrics[0])
         if all(isinstance(one.get(name), float) for one in metrics)
     }
     spread = statistics.stdev if len(metrics) > 1 else lambda values: 0.0
-    return {
+    found: dict[str, dict[str, Any]] = {
         "mean": {name: statistics.fmean(values) for name, values in columns.items()},
         "deviation": {name: spread(values) for name, values in columns.items()},
     }
+    for path in metrics[0].get(_OTHER, ()):
+        of_file = _mean_and_deviation([one[_OTHER][path] for one in metrics])
+        for what, numbers in of_file.items():
+            found[what].setdefault(_OTHER, {})[path] = numbers
+    return found
 
 
 def _of_run(run: FinetuneSettings, result: Any) -> dict[str, Any]:
@@ -109,7 +118,12 @@ def _of_run(run: FinetuneSettings, result: Any) -> dict[str, Any]:
         "directory": f"runs/{Path(run.output_dir).name}",
         "seconds": result.training.seconds,
         **_numbers(result.metrics),
+        **{key: _by_file(value) for key, value in result.metrics.items() if key == _OTHER},
     }
+
+
+def _by_file(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: _numbers(numbers) for path, numbers in metrics.items()}
 
 
 def table(metrics: Mapping[str, Any], best_by: str) -> list[str]:
@@ -119,10 +133,14 @@ def table(metrics: Mapping[str, Any], best_by: str) -> list[str]:
         f"{run['learning_rate']:13g}  {run['seed']:5d}  {run[best_by]:.4f}"
         for run in metrics["runs"]
     ]
+    mean, spread = metrics["mean"], metrics["deviation"]
     lines.append(
-        f"{metrics['learning_rate']:13g}   mean  {metrics['mean'][best_by]:.4f} "
-        f"+- {metrics['deviation'][best_by]:.4f}"
+        f"{metrics['learning_rate']:13g}   mean  {mean[best_by]:.4f} +- {spread[best_by]:.4f}"
     )
+    for path, numbers in mean.get(_OTHER, {}).items():
+        if best_by in numbers:
+            deviation = spread[_OTHER][path][best_by]
+            lines.append(f"{'':13}   mean  {numbers[best_by]:.4f} +- {deviation:.4f} of {path}")
     return lines
 
 

@@ -41,5 +41,23 @@ def test_files_stay_as_they_were_after_an_error(model_dir, tmp_path):
         "predict", f"--model_dir={model_dir}", f"--input={source}", f"--output={output}",
         "--lines_at_a_time=1",
     )  # fmt: skip
-    assert error_line(result) == f"error: {source}, line 2: no 'text_b'. There is: 'text_a'."
+    assert error_line(result) == (
+        f"error: {source}, line 2: no 'text_b'. There is: 'text_a'. "
+        "(--skip_bad_rows goes on without such rows)"
+    )
     assert output.read_text() == "before"
+
+
+def test_a_table_without_its_bad_rows(model_dir, tmp_path):
+    source = tmp_path / "test.tsv"
+    source.write_text("id\ttext_a\ttext_b\n7\tthe cat\ta saw\n8\t\ta saw\n")
+    result = run_binary(
+        "predict", f"--model_dir={model_dir}", f"--input={source}", "--skip_bad_rows"
+    )
+    assert result.returncode == 0, result.stderr
+    (answer,) = map(json.loads, result.stdout.splitlines())
+    assert (answer["id"], set(answer["prediction"]["scores"])) == ("7", {"other", "same"})
+    assert result.stderr.splitlines()[-2:] == [
+        f"1 line of {source} answered.",
+        f"1 skipped, the first: {source}, line 3: the text in column 'text_a' is empty.",
+    ]

@@ -33,6 +33,7 @@ def test_by_hand():
 def test_a_constant_correlates_with_nothing():
     assert pearson([1, 2], [3, 3]) == 0.0
     assert spearman([1, 1], [3, 4]) == 0.0
+    assert pearson(np.full(1000, 0.1), np.full(1000, 0.3)) == 0.0  # whose means are rounded
 
 
 @pytest.mark.parametrize(("gold", "found"), [([], []), ([1], [1, 2])])

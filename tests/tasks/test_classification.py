@@ -46,6 +46,43 @@ def test_the_training_file_gives_the_labels_in_order(tmp_path, ending):
     assert fit(path, labels=("b", "c", "a"))[0].labels == ("b", "c", "a")
 
 
+def test_labels_of_whole_numbers_are_in_the_numbers_order(tmp_path):
+    rows = [("a", str(label)) for label in (10, 2, 0, 2, -1)]
+    path = toy.write_rows(tmp_path / "train.csv", ["text", "label"], rows)
+    assert fit(path)[0].labels == ("-1", "0", "2", "10")
+    path = toy.write_rows(tmp_path / "train.csv", ["text", "label"], [*rows, ("a", "1a")])
+    assert fit(path)[0].labels == ("-1", "0", "10", "1a", "2")
+
+
+def test_white_space_around_a_label_makes_no_other_label(tmp_path):
+    rows = [("a", "x "), ("b", "x"), ("c", " y")]
+    path = toy.write_rows(tmp_path / "train.csv", ["text", "label"], rows)
+    assert fit(path)[0].labels == ("x", "y")
+
+
+def test_the_columns_of_json_lines_are_those_of_all_lines(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"text": "a"}\n{"text": "b", "gold_label": "x"}\n{"text": "", "label": "y"}\n')
+    with pytest.raises(ValueError, match=r"train.jsonl, line 1: no 'label'. There is: 'text'."):
+        fit(path)
+    path.write_text(
+        '{"text": "a"}\n' + '{"text": "b", "label": "x"}\n{"text": "c", "label": "y"}\n'
+    )
+    bad_rows = BadRows(skip=True)
+    task, examples = Classification().fit(path, bad_rows=bad_rows)
+    assert (task.labels, len(examples), len(bad_rows.messages)) == (("x", "y"), 2, 1)
+
+
+def test_rows_on_whose_label_snli_s_annotators_did_not_agree(tmp_path):
+    rows = [("a", "b", label) for label in ("neutral", "-", "entailment")]
+    path = toy.write_rows(tmp_path / "snli.tsv", ["sentence1", "sentence2", "gold_label"], rows)
+    with pytest.raises(ValueError, match="line 3: gold_label is '-': its annotators did not agree"):
+        fit(path)
+    assert fit(path, skip=True)[0].labels == ("entailment", "neutral")
+    path = toy.write_rows(tmp_path / "other.tsv", ["text_a", "text_b", "label"], rows)
+    assert fit(path)[0].labels == ("-", "entailment", "neutral")  # elsewhere it is a name
+
+
 def test_pairs_and_other_names(tmp_path):
     rows = [("a", "b", "1"), ("c", "d", "0")]
     path = toy.write_rows(tmp_path / "p.tsv", ["text_a", "text_b", "label"], rows)

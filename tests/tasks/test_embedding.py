@@ -11,7 +11,7 @@ from keras_bert_suite.checkpoints.model_directory import load_encoder, read_conf
 from keras_bert_suite.models.heads.layer_vectors import EmbeddingHead
 from keras_bert_suite.serving.saved_model import export_model
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.embedding import Embedding
+from keras_bert_suite.tasks.embedding import Embedding, EmbeddingExample
 from keras_bert_suite.tasks.token_vectors import TokenVectors
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune
@@ -133,6 +133,41 @@ def test_embeddings_are_served(directory, tmp_path):
     wanted = [answer["embedding"] for answer in answers]
     found = served(text=tf.constant(TEXTS))["embedding"]
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+STS = (
+    "index\tsentence1\tsentence2\tscore\n0\tthe cat\tthe cat\t5\n1\ta saw\ta dog\t1.5\n2\tx\ty\t2\n"
+)
+
+
+def test_pairs_with_numbers_are_scored_by_correlation(tmp_path):
+    (tmp_path / "sts.tsv").write_text(STS)
+    task = Embedding()
+    examples = task.read(tmp_path / "sts.tsv", bad_rows=BadRows())
+    assert examples[1] == EmbeddingExample(("a saw", "a dog"), ranked=True, gold=1.5)
+    vectors = np.array([[1, 0], [1, 0], [1, 0], [0, 1], [1, 0], [3, 4]], np.float32)
+    decoded = {"embedding": vectors, "example_index": np.array([0, 0, 1, 1, 2, 2])}
+    answers = task.predictions(decoded, examples)
+    assert [(one["gold"], round(one["similarity"], 6)) for one in answers] == [
+        (5.0, 1.0), (1.5, 0.0), (2.0, 0.6),
+    ]  # fmt: skip
+    metrics = task.score(answers, examples)
+    assert metrics["spearman"] == pytest.approx(1.0)
+    assert metrics["pearson"] == pytest.approx(np.corrcoef([5, 1.5, 2], [1, 0, 0.6])[0, 1])
+    assert "Spearman correlation: 1.0000" in task.report(metrics)
+    assert (task.best_by, Embedding(label_column="score").best_by) == (
+        "mean_reciprocal_rank", "spearman",
+    )  # fmt: skip
+
+
+def test_pairs_that_may_not_belong_together_are_not_learnt_as_if_they_did(tmp_path):
+    (tmp_path / "sts.tsv").write_text(STS)
+    with pytest.raises(ValueError, match=r"sts.tsv: what is learnt are pairs .* column 'score'"):
+        Embedding().fit(tmp_path / "sts.tsv", bad_rows=BadRows())
+    (tmp_path / "pairs.csv").write_text("q,a\nwho,me\n")
+    task = Embedding(text_a_column="q", text_b_column="a", label_column="alike")
+    assert task.fit(tmp_path / "pairs.csv", bad_rows=BadRows())[1][0].texts == ("who", "me")
+    assert task.example({"q": "who", "a": "me"}).texts == ("who", "me")
 
 
 def test_errors(directory, tmp_path):

@@ -143,8 +143,10 @@ class _Dataset(list):
 
     features = types.MappingProxyType(
         {
+            "text": types.SimpleNamespace(),
             "tokens": types.SimpleNamespace(feature=types.SimpleNamespace()),
             "ner_tags": types.SimpleNamespace(feature=types.SimpleNamespace(names=["O", "B-x"])),
+            "label": types.SimpleNamespace(names=["no", "yes"]),
         }
     )
 
@@ -165,6 +167,17 @@ def test_a_folder_of_datasets_is_read_with_its_label_names(tmp_path, monkeypatch
     library.load_from_disk = damaged
     with pytest.raises(ValueError, match=r"is no folder of datasets.save_to_disk: no state.json"):
         task.read(tmp_path, bad_rows=BadRows())
+
+
+def test_a_label_that_datasets_does_not_know_is_no_name(tmp_path, monkeypatch):
+    rows = _Dataset({"text": "a", "label": label} for label in (1, -1, 0))
+    library = types.SimpleNamespace(load_from_disk=lambda path: rows)
+    monkeypatch.setitem(__import__("sys").modules, "datasets", library)
+    bad_rows = BadRows(skip=True)
+    task, examples = Classification().fit(tmp_path, bad_rows=bad_rows)
+    assert (task.labels, len(examples)) == (("no", "yes"), 2)
+    assert "line 2: column 'label' must hold a label" in bad_rows.messages[0]
+    assert "Received: null" in bad_rows.messages[0]
 
 
 def test_a_folder_without_the_library(tmp_path, monkeypatch):

@@ -43,6 +43,32 @@ def test_wnut_s_tabs_and_lines_of_white_space(tmp_path):
     ]
 
 
+def test_white_space_around_a_tag_makes_no_other_tag(tmp_path):
+    assert pairs(read(tmp_path / "a.tsv", "EU\tB-ORG \nsaid\t O\nit\tO\n")) == [
+        ("EU said it", "B-ORG O O")
+    ]
+
+
+def test_document_lines_and_comments_with_columns_of_their_own(tmp_path):
+    text = "-DOCSTART- -X- O O\n\n# id 1 domain=en\nEU\tO\n# text = a\tb\tc\n#\tO\n"
+    assert pairs(read(tmp_path / "a.tsv", text)) == [("EU #", "O O")]
+    # MultiCoNER's comments have a tab, its words none.
+    text = "# id 1-2\tdomain=train\nthe _ _ O\n# _ _ O\n\n# id 3\tdomain=train\nEU _ _ B-CORP\n"
+    assert pairs(read(tmp_path / "a.conll", text)) == [("the #", "O O"), ("EU", "B-CORP")]
+    text = "#begin document (bc/a); part 000\nthe O\n#tag O\n\n#end document\n"
+    assert pairs(read(tmp_path / "a.conll", text)) == [("the #tag", "O O")]
+    with pytest.raises(ValueError, match="line 2: 2 columns where the file has 3"):
+        read(tmp_path / "a.conll", "the X O\n#tag O\n")
+
+
+def test_words_are_not_their_own_tags(tmp_path):
+    message = "words and tags must be different columns. Received: column 0 for both, of 1, parted"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "ner.csv", "word,tag\nEU,B-ORG\n")
+    with pytest.raises(ValueError, match="column 1 for both, of 2, parted by tabs"):
+        read(tmp_path / "a.tsv", "EU\tB-ORG\n", word_column="1")
+
+
 def test_comments_and_columns_by_number(tmp_path):
     text = "# sent_id = 1\n# text = a # b\nThe\tDET\tDT\n#\tSYM\tNN\n\n# newdoc\n\nb\tNOUN\tNN\n"
     found = read(tmp_path / "a.tsv", text, word_column="0", tag_column="1")

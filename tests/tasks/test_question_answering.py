@@ -131,6 +131,26 @@ def test_the_null_threshold():
     assert (stricter["answer"], stricter["score"], stricter["end"]) == ("", 0.4, 0)
     assert QuestionAnswering()._answered({**row, "null_odds": 1e6})["answer"] == "x"
     assert QuestionAnswering()._answered({**row, "n_best": []})["answer"] == ""
+    assert QuestionAnswering(null_threshold=0.4)._answered(row)["answer"] == ""  # told, it counts
+
+
+def test_a_model_of_squad_1_1_is_scored_by_the_answers_that_it_gives():
+    """On 2.0 too: by its files alone the official script must come to the same numbers."""
+    examples = [
+        QuestionExample("who?", "it is x", id="1", answers=("x",)),
+        QuestionExample("who?", "it is x", id="2", answers=()),
+    ]
+    best = {"text": "x", "score": 0.6, "start": 6, "end": 7}
+    row = {"null_odds": 3.0, "null_score": 0.0, "n_best": [best]}
+    task = QuestionAnswering()
+    answers = [task._answered({**row, "id": example.id}) for example in examples]
+    assert [one["answer"] for one in answers] == ["x", "x"]
+    metrics = task.score(answers, examples)
+    assert (metrics["exact"], metrics["HasAns_exact"], metrics["NoAns_exact"]) == (50, 100, 0)
+    assert "null_threshold" not in metrics
+    assert "null threshold used" not in task.report(metrics)
+    told = dataclasses.replace(task, null_threshold=0.0).score(answers, examples)
+    assert (told["exact"], told["HasAns_exact"], told["null_threshold"]) == (50, 0, 0.0)
 
 
 def test_an_answer_that_has_no_token_is_not_learnt():

@@ -1,5 +1,6 @@
 """Span classification: representations by hand, toys are learnt, served and predicted alike."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -84,6 +85,23 @@ def test_targets_of_enumerated_spans():
     np.testing.assert_allclose(loss, 5 * -np.log(np.e**2 / (np.e**2 + 2)), rtol=1e-5)
 
 
+def test_spans_that_cannot_be_learnt_are_counted():
+    spans = [Span(0, 3, "a"), Span(0, 15, "a"), Span(3, 4, "a"), Span(24, 27, "b")]
+    example = SpanExample("the old red cat and the dog", "", tuple(spans))
+    task = SpanClassification(labels=("a", "b"), max_span_width=3)
+    features = task.features([example], TOKENIZER, max_length=8)
+    assert task.feature_remarks(features) == [
+        "of 4 spans are not learnt: 2 cut off or without a token; 1 wider than --max_span_width, "
+        "3 tokens"
+    ]
+    whole = dataclasses.replace(example, spans=tuple(spans[:1]))
+    assert task.feature_remarks(task.features([whole], TOKENIZER, max_length=16)) == []
+    task = dataclasses.replace(task, candidates="given")
+    assert task.feature_remarks(features) == [
+        "of 4 spans are not learnt: 2 cut off or without a token"
+    ]
+
+
 def test_only_some_negatives_count():
     layer = head(negatives=0.25)
     batch = {
@@ -112,6 +130,23 @@ def test_the_likeliest_spans_that_do_not_overlap():
     assert found["ends"].numpy().tolist() == [[1, 2, 0, 0]]
     assert found["labels"].numpy().tolist() == [[0, 0, -1, -1]]
     np.testing.assert_allclose(found["scores"][0], [0.9, 0.7, 0, 0], atol=1e-6)
+
+
+def test_many_overlapping_candidates_hide_no_other_span():
+    """More than `max_spans` candidates of one region are likelier than a span elsewhere."""
+    width, length = 4, 12
+    logits = np.zeros([1, length * width, 2], np.float32)
+    logits[:, :, 0] = 1.0
+    for start in range(width):  # the ten spans that have column 3
+        for end in range(width - 1, start + width):
+            logits[0, start * width + end - start, 1] = 3.0 + start
+    logits[0, 9 * width, 1] = 2.0
+    found = best_spans(
+        tf.constant(logits), tf.ones([1, length * width]), max_width=width, max_spans=3
+    )
+    assert found["labels"][0].numpy().tolist() == [0, 0, -1]
+    assert found["starts"][0].numpy().tolist() == [3, 9, 0]
+    assert found["ends"][0].numpy().tolist() == [3, 9, 0]
 
 
 def test_candidates_as_a_client_sends_them():

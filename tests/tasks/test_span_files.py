@@ -5,7 +5,8 @@ import json
 import pytest
 
 from keras_bert_suite.tasks.bad_rows import BadRows
-from keras_bert_suite.tasks.span_files import Span, example_of, read_rows
+from keras_bert_suite.tasks.span_files import Span, example_of
+from keras_bert_suite.tasks.table_files import read_rows
 
 
 def examples(path, *, skip=False):

@@ -40,6 +40,21 @@ def test_csv_fields_hold_commas_line_ends_and_quotation_marks(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_with_another_separator_where_the_header_has_no_comma(tmp_path, separator):
+    lines = ["\ufeff\r\n", '"text";label', '"a;b";x', "c, d;y", ""]
+    path = write(tmp_path / "a.csv", "\r\n".join(lines).replace(";", separator))
+    assert [values for _, values in read(path)] == [
+        {"text": f"a{separator}b", "label": "x"},
+        {"text": "c, d", "label": "y"},
+    ]
+
+
+def test_txt_is_a_table_with_tabs_as_snli_and_mrpc_are(tmp_path):
+    path = write(tmp_path / "snli_1.0_dev.txt", 'gold_label\tsentence1\n-\ta "b\n')
+    assert read(path) == [(2, {"gold_label": "-", "sentence1": 'a "b'})]
+
+
 def test_csv_fields_may_be_longer_than_the_csv_module_s_limit(tmp_path):
     path = write(tmp_path / "a.csv", f"text,label\n{'a' * 200_000},x\n")
     assert len(read(path)[0][1]["text"]) == 200_000
@@ -48,6 +63,18 @@ def test_csv_fields_may_be_longer_than_the_csv_module_s_limit(tmp_path):
 def test_json_lines_hold_any_values(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"text": "a", "label": 1}\n\n{"n": [1, {"b": null}]}\n')
     assert read(path) == [(1, {"text": "a", "label": 1}), (3, {"n": [1, {"b": None}]})]
+
+
+def test_a_json_file_may_be_one_list_as_pandas_writes_it(tmp_path):
+    path = write(
+        tmp_path / "a.json", '\ufeff[{"text":"a","label":1},\n {"text":"b",\n"label":2}]\n'
+    )
+    assert read(path) == [(1, {"text": "a", "label": 1}), (2, {"text": "b", "label": 2})]
+    rows, messages = read(write(path, "[1,\n{}]"), skip=True)
+    assert rows == [(2, {})]
+    assert messages == [f"{path}, line 1: must be a JSON object. Received: 1."]
+    with pytest.raises(ValueError, match="a.json, line 2: byte 0xff is not UTF-8"):
+        read(write(path, b'[{"text":\n"\xff"}]'))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
@@ -97,7 +124,7 @@ def test_skipped_rows_are_counted_and_the_others_stay(tmp_path):
         ("a.csv", "\n  \n", "a.csv: the file is empty."),
         ("a.jsonl", "", "a.jsonl: the file is empty."),
         ("a.csv", "text,label\n", "a.csv: the file has no rows."),
-        ("a.txt", "a", "must be one of .tsv, .csv, .jsonl, .ndjson, .json. Received: .txt."),
+        ("a.xls", "a", "must be one of .tsv, .txt, .csv, .jsonl, .ndjson, .json. Received: .xls."),
         ("a", "a", "Received: no ending."),
         ("a.csv", "t,t,l\na,b,c\n", "a.csv, line 1: the header names 't' more than once."),
         ("a.csv", b"t\xff,l\na,b\n", "a.csv, line 1: byte 0xff is not UTF-8."),
@@ -138,6 +165,7 @@ def test_a_text_that_cannot_be_used(values, message):
         (1.5, "Received: 1.5"),
         (None, "Received: null"),
         ("", "the label in column 'label' is empty."),
+        ("\ud800", "the label in column 'label' has half of a surrogate pair"),
     ],
 )
 def test_a_label_that_cannot_be_used(value, message):

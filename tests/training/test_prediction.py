@@ -149,3 +149,16 @@ def test_zeros_fill_the_answers_of_shorter_batches():
         *[[[2, 0, 0], [2, 0, 0], [2, 0, 0]]] * 2,
     ]
     assert _together([np.ones([2]), np.zeros([1])]).tolist() == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ("classification", "its labels are not known. Run bin/finetune.py --task=classification"),
+        ("qa", "has no head 'qa', .* It has: none. Run bin/finetune.py --task=qa --init_from="),
+    ],
+)
+def test_a_task_that_the_model_has_not_learnt(tmp_path, task, message):
+    path = toy.write_model_directory(tmp_path / "encoder")
+    with pytest.raises(ValueError, match=message):
+        Predictor.load(path, task=task)

@@ -14,6 +14,7 @@ import toy_labeling
 from keras_bert_suite.checkpoints.model_directory import load_model
 from keras_bert_suite.tasks.classification import Classification
 from keras_bert_suite.tasks.labeling import Labeling
+from keras_bert_suite.training import several_runs
 from keras_bert_suite.training.best_on_dev import BestOnDev
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune
@@ -70,6 +71,46 @@ def test_runs_of_all_rates_and_seeds(files, tmp_path):
     load_model(tmp_path / "out")
     assert "best of 4 runs" in result.summary(told)
     assert re.search(r"0.005   mean  0\.\d{4} \+- 0\.\d{4}", lines[-1])
+
+
+def test_the_other_dev_files_have_mean_and_deviation_too(files, tmp_path):
+    """MNLI's second dev set, say."""
+    scores = iter((0.5, 0.7))
+
+    def scored(run, *, say):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        run_dir = tmp_path / "out" / "runs" / f"learning_rate_0.005_seed_{run.seed}"
+        run_dir.mkdir(parents=True)
+        (run_dir / "config.json").write_text("{}")
+        metrics = {"f1": 0.5, "other_dev_files": {"mm.tsv": {"f1": next(scores), "total": 3}}}
+        training = types.SimpleNamespace(interrupted=None, seconds=1.0)
+        return types.SimpleNamespace(
+            training=training, metrics=metrics, task=Labeling(), of_several=lambda found: found
+        )
+
+    told, lines = settings(files, tmp_path / "out", seed=(1, 2)), []
+    metrics = several_runs.finetune_several(told, finetune=scored, say=lines.append)
+    assert metrics["mean"]["other_dev_files"]["mm.tsv"]["f1"] == pytest.approx(0.6)
+    assert metrics["deviation"]["other_dev_files"]["mm.tsv"]["f1"] == pytest.approx(0.02**0.5)
+    assert [run["other_dev_files"]["mm.tsv"] for run in metrics["runs"]] == [
+        {"f1": 0.5}, {"f1": 0.7},
+    ]  # fmt: skip
+    assert lines[-1] == "                mean  0.6000 +- 0.1414 of mm.tsv"
+
+
+def test_a_signal_in_the_last_steps_of_a_run_stops_the_others_too(files, tmp_path):
+    calls, lines = [], []
+
+    def signalled(run, *, say):
+        calls.append(run.seed)
+        training = types.SimpleNamespace(interrupted=15)
+        return types.SimpleNamespace(training=training, metrics={"f1": 0.5})
+
+    told = settings(files, tmp_path / "out", seed=(1, 2))
+    result = several_runs.finetune_several(told, finetune=signalled, say=lines.append)
+    assert (calls, result.training.interrupted) == ([1], 15)
+    assert lines[-1] == "run 1 is finished; the same command goes on with the others."
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -29,21 +29,19 @@ def best_spans(
     shares = tf.nn.softmax(logits)
     best = tf.reduce_max(shares[:, :, 1:], axis=2)
     labels = tf.argmax(shares[:, :, 1:], axis=2, output_type=tf.int32)
-    scores = tf.where((best > shares[:, :, 0]) & (valid > 0), best, -1.0)
-    scores = tf.pad(scores, [[0, 0], [0, max_spans]], constant_values=-1.0)
-    scores, places = tf.math.top_k(scores, max_spans)
-    starts = places // max_width
-    ends = starts + places % max_width
-    overlap = (starts[:, :, None] <= ends[:, None, :]) & (starts[:, None, :] <= ends[:, :, None])
-    keep = [scores[:, 0] > 0]
-    for place in range(1, max_spans):
-        before = tf.stack(keep, axis=1) & overlap[:, place, :place]
-        keep.append((scores[:, place] > 0) & ~tf.reduce_any(before, axis=1))
-    scores = tf.where(tf.stack(keep, axis=1), scores, -1.0)
-    scores, order = tf.math.top_k(scores, max_spans)
-    places = tf.gather(places, order, axis=1, batch_dims=1)
+    left = tf.where((best > shares[:, :, 0]) & (valid > 0), best, -1.0)
+    left = tf.pad(left, [[0, 0], [0, 1]], constant_values=-1.0)  # an argmax needs something
+    first = tf.range(tf.shape(left)[1]) // max_width
+    last = first + tf.range(tf.shape(left)[1]) % max_width
+    found = []
+    for _ in range(max_spans):
+        place = tf.argmax(left, axis=1, output_type=tf.int32)
+        found.append((tf.reduce_max(left, axis=1), place))
+        begin, end = (tf.gather(side, place)[:, None] for side in (first, last))
+        left = tf.where((first <= end) & (begin <= last), -1.0, left)
+    scores, places = (tf.stack(column, axis=1) for column in zip(*found, strict=True))
     there = scores > 0
-    labels = tf.gather(tf.pad(labels, [[0, 0], [0, max_spans]]), places, axis=1, batch_dims=1)
+    labels = tf.gather(tf.pad(labels, [[0, 0], [0, 1]]), places, axis=1, batch_dims=1)
     starts = places // max_width
     return {
         "scores": tf.maximum(scores, 0.0),
