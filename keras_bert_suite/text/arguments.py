@@ -27,6 +27,11 @@ def as_texts(texts: Any, *, name: str) -> tf.Tensor:
     if tf.is_tensor(texts):
         if texts.dtype != tf.string:
             raise ValueError(f"{name} must be strings. Got a tensor of {texts.dtype.name}")
+        if isinstance(texts, tf.RaggedTensor) or texts.shape.rank not in (1, None):
+            raise ValueError(
+                f"{name} must be a tensor [batch]. Got the shape {texts.shape}; tf.reshape(texts, "
+                "[-1]) makes one, texts.flat_values of a ragged tensor"
+            )
         return tf.ensure_shape(texts, [None])
     return tf.constant([_encoded(text, index, name) for index, text in enumerate(texts)], tf.string)
 
