@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import tensorflow as tf
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from keras_bert_suite.text.surrogates import encodable
 
 
 def as_texts(texts: Any, *, name: str) -> tf.Tensor:
@@ -41,6 +40,4 @@ def _encoded(text: Any, index: int, name: str) -> bytes:
         return text
     if not isinstance(text, str):
         raise ValueError(f"{name} must be a list of str or bytes. Got at index {index}: {text!r}")
-    # Half a surrogate pair (from JSON, say) has no UTF-8. U+FFFD is left out all the same, and it
-    # keeps the offsets right.
-    return _SURROGATE.sub("\ufffd", text).encode("utf-8")
+    return encodable(text).encode("utf-8")
