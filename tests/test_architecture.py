@@ -237,6 +237,11 @@ def test_what_is_imported_is_a_requirement():
     assert {distribution_of.get(name, name) for name in foreign} <= requirements
 
 
+def test_dir_shows_the_public_names_alone():
+    names = {name for name in dir(keras_bert_suite) if not name.startswith("__")}
+    assert names == set(keras_bert_suite.__all__) - {"__version__"}
+
+
 def test_public_names_resolve():
     for name in keras_bert_suite.__all__:
         assert getattr(keras_bert_suite, name) is not None, name

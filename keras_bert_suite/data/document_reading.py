@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from keras_bert_suite.data.compression import OpenFile, open_local
 from keras_bert_suite.data.documents import Document, document_of_lines, document_parts
+from keras_bert_suite.text.surrogates import encodable
 
 DOCUMENT_MODES = ("blank_line", "file")
 
@@ -184,18 +186,24 @@ def _json_documents(block: Block, form: TextForm) -> Iterator[Document]:
             ) from error
         text = value.get(field) if isinstance(value, dict) else None
         if not isinstance(text, str):
-            keys = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise ValueError(
                 f'{block.path}, line {number}: the object must have a string under "{field}". '
-                f"Received: {keys}. Remedy: name the field that holds the text with --text_field."
+                + _no_text(value, field)
             )
         yield from _document_of_text(text, block, number)
 
 
+def _no_text(value: Any, field: str) -> str:
+    """What there is in the place of a string under `field`, and what to do."""
+    if isinstance(value, dict) and field in value:
+        found = json.dumps(value[field], ensure_ascii=False)
+        return f"Received there: {found:.80}. Remedy: leave such lines out of the file."
+    keys = sorted(value) if isinstance(value, dict) else type(value).__name__
+    return f"Received: {keys}. Remedy: name the field that holds the text with --text_field."
+
+
 def _document_of_text(text: str, block: Block, number: int) -> Iterator[Document]:
-    # JSON can spell half of a surrogate pair; it is no character and cannot be stored.
-    text = text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
-    lines = [part.strip() for part in text.splitlines()] or [""]
+    lines = [part.strip() for part in encodable(text).splitlines()] or [""]
     yield from document_parts(
         ((number, line) for line in lines), path=block.path, file=block.file, joined=True
     )

@@ -58,7 +58,7 @@ def segment_pairs(
       objectives: those of "nsp" and "sop" that the rows ask; others are not read.
 
     Raises:
-      ValueError: "nsp" with fewer than two documents.
+      ValueError: "nsp" with fewer than two documents; "sop" where no document has two sentences.
 
     Source: Devlin et al. 2018, arXiv:1810.04805, appendix A.2; the procedure is that of
     google-research/bert, create_pretraining_data.py. Sentence order: Lan et al. 2019,
@@ -68,6 +68,8 @@ def segment_pairs(
     asked = [objective for objective in PAIR_OBJECTIVES if objective in objectives]
     if "nsp" in asked:
         _check_two_documents(records)
+    if "sop" in asked:
+        _check_two_sentences(records)
     capacity = sequence_length - 3
     planner = _PairPlanner(records, asked, capacity, short_fraction, Random(seed))
     columns = np.array(planner.rows(), np.int64).reshape(-1, 6).T
@@ -186,6 +188,15 @@ def _check_two_documents(records: TokenRecords) -> None:
             "Next-sentence pairs need at least two different documents in every group of shards. "
             f"Received: {min(1, records.num_records)}. Remedy: separate documents by blank lines, "
             "give more text, or train without the objective nsp."
+        )
+
+
+def _check_two_sentences(records: TokenRecords) -> None:
+    if np.diff(records.record_starts).max(initial=0) < 2:
+        raise ValueError(
+            "Sentence order needs documents of at least two sentences in every group of shards. "
+            f"Received: {records.num_records} documents of one. Remedy: give longer documents, or "
+            "train without the objective sop."
         )
 
 

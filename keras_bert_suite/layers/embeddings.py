@@ -8,6 +8,18 @@ import tensorflow as tf
 from keras_bert_suite.layers.dropout import Dropout
 
 
+class Table(keras.layers.Embedding):
+    """The rows of ids.
+
+    To Keras a negative id counts from the end of the table. Here it is no id: an error on a CPU, as
+    one beyond the table is.
+    """
+
+    def call(self, ids):
+        ids = ids if ids.dtype == tf.int64 else tf.cast(ids, tf.int32)
+        return tf.gather(tf.convert_to_tensor(self.embeddings), ids)
+
+
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
 class Embeddings(keras.layers.Layer):
     """Embeds tokens by id, position and segment; then LayerNorm and dropout.
@@ -55,7 +67,7 @@ class Embeddings(keras.layers.Layer):
         def table(rows, name):
             # Rows are looked up as they are stored and the sum is rounded: in mixed precision Keras
             # would cast the whole table, and the gradients of a row would add up in 8 bits.
-            return keras.layers.Embedding(
+            return Table(
                 rows,
                 embedding_size or hidden_size,
                 embeddings_initializer=normal(),

@@ -31,7 +31,8 @@ def first_tokens(sequence_BSH, batch):
     hidden].
     """
     if "cls_positions" not in batch:
-        return sequence_BSH[:, 0]
+        # the sum of one, which is there too where a batch of no texts has no positions
+        return tf.reduce_sum(sequence_BSH[:, :1], 1)
     return tf.gather(sequence_BSH, batch["cls_positions"], batch_dims=1)
 
 

@@ -13,10 +13,10 @@ from keras_bert_suite.layers.attachment import put, take_out
 from keras_bert_suite.layers.embeddings import Embeddings, run_starts
 from keras_bert_suite.layers.encoder_block import EncoderBlock
 from keras_bert_suite.layers.token_layout import TokenLayout, first_tokens
+from keras_bert_suite.models.encoder_batch import checked_token_ids
 
 # Up to this length a row's attention is computed at once, which is faster than in blocks.
 _MOST_AT_ONCE = 1024
-_LIKE_TOKEN_IDS = ("padding_mask", "segment_ids", "position_ids", "row_ids")
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
@@ -32,6 +32,9 @@ class Encoder(keras.Model):
       config: EncoderConfig. All weights exist after construction.
       dtype: Keras dtype policy, such as "mixed_bfloat16"; None takes the global one.
 
+    Raises:
+      ValueError: `config` is no EncoderConfig.
+
     Source: Devlin et al. 2018, arXiv:1810.04805, section 3.
     """
 
@@ -44,6 +47,11 @@ class Encoder(keras.Model):
 
     def __init__(self, config: EncoderConfig, *, dtype=None, name="encoder", **kwargs):
         super().__init__(dtype=dtype, name=name, **kwargs)
+        if not isinstance(config, EncoderConfig):
+            raise ValueError(
+                "`config` must be an EncoderConfig: EncoderConfig.from_name, .from_json_file and "
+                f".from_huggingface make one. Received: {config!r:.80}"
+            )
         self.supports_jit = False
         self.config = config
         self.embeddings = Embeddings(
@@ -149,11 +157,11 @@ class Encoder(keras.Model):
           embeddings first. In the compute dtype. A row of padding alone gives finite numbers.
 
         Raises:
-          ValueError: `token_ids` is missing or not of rank 2; another key has another shape; rows
-            longer than max_positions bring neither position_ids nor row_ids.
+          ValueError: `token_ids` is missing, ragged or not of rank 2; another key has another
+            shape; rows longer than max_positions bring neither position_ids nor row_ids.
         """
-        token_ids, padding_mask = self._checked(batch)
-        layout = self.layout(padding_mask, row_ids=self._row_ids(batch))
+        token_ids = checked_token_ids(batch, max_positions=self.config.max_positions)
+        layout = self.layout(self.padding_mask(batch), row_ids=self._row_ids(batch))
         tokens_TH = self.embeddings(
             layout.to_stream(token_ids),
             layout.to_stream(self._position_ids(batch, layout)),
@@ -189,30 +197,6 @@ class Encoder(keras.Model):
         """Returns the TokenLayout in which `call` computes a batch of such a mask."""
         long_rows = self.config.max_positions > _MOST_AT_ONCE
         return TokenLayout(padding_mask, row_ids=row_ids, long_rows=long_rows, even=True)
-
-    def _checked(self, batch):
-        if not isinstance(batch, dict) or "token_ids" not in batch:
-            received = sorted(batch) if isinstance(batch, dict) else type(batch).__name__
-            raise ValueError(f"A batch must be a dict with `token_ids`. Received: {received}")
-        token_ids = batch["token_ids"]
-        if len(token_ids.shape) != 2:
-            raise ValueError(
-                f"`token_ids` must have the shape [batch, length]. Received: {token_ids.shape}"
-            )
-        for key in _LIKE_TOKEN_IDS:
-            if batch.get(key) is not None:
-                _check_shape(key, batch[key], token_ids.shape, "that of `token_ids`")
-        if "cls_positions" in batch:
-            wanted = [token_ids.shape[0], None]
-            _check_shape("cls_positions", batch["cls_positions"], wanted, "[batch, examples]")
-        length = token_ids.shape[1]
-        counts_anew = "position_ids" in batch or "row_ids" in batch
-        if length is not None and length > self.config.max_positions and not counts_anew:
-            raise ValueError(
-                f"A row holds at most max_positions={self.config.max_positions} tokens. "
-                f"Received rows of {length}; truncate them or take a model with more positions."
-            )
-        return token_ids, self.padding_mask(batch)
 
     def padding_mask(self, batch):
         """Returns the batch's `padding_mask`, int32.
@@ -290,10 +274,3 @@ class Encoder(keras.Model):
             }
         )
         return encoder
-
-
-def _check_shape(key, value, wanted, what):
-    if not tf.TensorShape(value.shape).is_compatible_with(wanted):
-        raise ValueError(
-            f"`{key}` must have the shape {what}, {tf.TensorShape(wanted)}. Received: {value.shape}"
-        )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import tensorflow as tf
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from keras_bert_suite.text.surrogates import encodable
 
 
 def as_texts(texts: Any, *, name: str) -> tf.Tensor:
@@ -27,6 +26,11 @@ def as_texts(texts: Any, *, name: str) -> tf.Tensor:
     if tf.is_tensor(texts):
         if texts.dtype != tf.string:
             raise ValueError(f"{name} must be strings. Got a tensor of {texts.dtype.name}")
+        if isinstance(texts, tf.RaggedTensor) or texts.shape.rank not in (1, None):
+            raise ValueError(
+                f"{name} must be a tensor [batch]. Got the shape {texts.shape}; tf.reshape(texts, "
+                "[-1]) makes one, texts.flat_values of a ragged tensor"
+            )
         return tf.ensure_shape(texts, [None])
     return tf.constant([_encoded(text, index, name) for index, text in enumerate(texts)], tf.string)
 
@@ -36,6 +40,4 @@ def _encoded(text: Any, index: int, name: str) -> bytes:
         return text
     if not isinstance(text, str):
         raise ValueError(f"{name} must be a list of str or bytes. Got at index {index}: {text!r}")
-    # Half a surrogate pair (from JSON, say) has no UTF-8. U+FFFD is left out all the same, and it
-    # keeps the offsets right.
-    return _SURROGATE.sub("\ufffd", text).encode("utf-8")
+    return encodable(text).encode("utf-8")

@@ -50,6 +50,13 @@ def test_blank_lines_separate_paragraphs_of_json_text(tmp_path, name):
     assert (second.line, _sentences(second, "split")) == (3, [])
 
 
+def test_half_a_surrogate_pair_is_left_to_the_tokenizer_to_leave_out(tmp_path):
+    # "?" would be a token, and end a sentence.
+    text = r'{"text": "It is \ud83d here. \ud83d\ude00"}'
+    (document,) = _read(tmp_path, "a.jsonl", text)
+    assert _sentences(document) == ["It is \ufffd here. \U0001f600"]
+
+
 def test_equal_texts_have_equal_identities_in_any_file(tmp_path):
     (one,) = _read(tmp_path, "a.txt", "Same text.\n")
     other, same = _read(tmp_path, "b.txt", "Another.\n\nSame text.")
@@ -91,7 +98,8 @@ def test_progress_counts_the_bytes_read(tmp_path):
         ("a.txt", b"good\nbad \xff\n", r"a.txt, line 2: .*UTF-8.*0xff at column 5"),
         ("a.jsonl", b'{"text": "a"}\n{"text": \n', r"a.jsonl, line 2: .*JSON object"),
         ("a.jsonl", b'{"body": "a"}', r"a.jsonl, line 1: .*string under \"text\".*body"),
-        ("a.jsonl", b'{"text": 3}', r"a.jsonl, line 1: .*string under \"text\""),
+        ("a.jsonl", b'{"text": 3}', r"string under \"text\".* there: 3. Remedy: leave"),
+        ("a.jsonl", b'{"text": null}', r"a.jsonl, line 1: .* there: null. Remedy: leave such"),
         ("a.jsonl", b'["text"]', r"a.jsonl, line 1: .*string under \"text\".*list"),
     ],
 )

@@ -105,6 +105,17 @@ def test_one_document_alone_cannot_make_pairs(tmp_path):
         segment_pairs(records, sequence_length=16, seed=0, short_fraction=0.0)
 
 
+@pytest.mark.parametrize("objectives", [("sop",), ("nsp", "sop")])
+def test_documents_of_one_sentence_have_no_order(tmp_path, objectives):
+    records = _records(tmp_path, [(1, [[5, 6]]), (2, [[7]])])
+    with pytest.raises(
+        ValueError, match="at least two sentences.*2 documents of one.*without the objective sop"
+    ):
+        segment_pairs(
+            records, sequence_length=16, seed=0, short_fraction=0.0, objectives=objectives
+        )
+
+
 def test_truncation_takes_from_the_longer_side_at_both_ends():
     # 10 + 4 tokens in 6: A gives 6 to be even (4 + 4), then each gives one.
     # 3 + 9 in 11: B gives one. 4 + 4 in 7 and a tie: B gives one, as in the original.

@@ -232,8 +232,37 @@ def test_dropout_acts_in_training_only(encoder):
             {"token_ids": np.ones([1, 17], "int32")},
             "at most max_positions=16 tokens. Received rows of 17",
         ),
+        (
+            {"token_ids": tf.ragged.constant([[1, 2], [3]])},
+            r"`token_ids` must be a dense tensor. Received: a RaggedTensor; a tokenizer's pack",
+        ),
     ],
 )
 def test_a_wrong_batch_is_refused(encoder, batch, message):
     with pytest.raises(ValueError, match=message):
         encoder(batch)
+
+
+def test_a_name_is_no_configuration():
+    with pytest.raises(ValueError, match=r"EncoderConfig.from_name, .* Received: 'tiny'"):
+        Encoder("tiny")
+
+
+@pytest.mark.parametrize("key", ["token_ids", "segment_ids", "position_ids"])
+def test_a_negative_id_is_refused_and_not_counted_from_the_end(encoder, key):
+    batch = {"token_ids": np.ones([1, 2], "int32"), key: np.array([[1, -1]])}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"indices\[1\] = -1 is not in"):
+        encoder({**batch, "padding_mask": np.ones([1, 2], "int32")})
+
+
+def test_no_texts_give_no_rows(encoder):
+    batch = {"token_ids": np.zeros([0, 0], "int32")}
+    assert encoder(batch)["pooled_output"].shape == (0, encoder.config.hidden_size)
+    traced = tf.function(
+        encoder, input_signature=[{"token_ids": tf.TensorSpec([None, None], tf.int32)}]
+    )
+    assert traced(tf.nest.map_structure(tf.convert_to_tensor, batch))["sequence_output"].shape == (
+        0,
+        0,
+        encoder.config.hidden_size,
+    )

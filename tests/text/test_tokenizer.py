@@ -218,6 +218,8 @@ def test_attributes(tokenizer):
         (lambda t: t([["a"]]), r"list of str or bytes. Got at index 0: \['a'\]"),
         (lambda t: t(["a", "b"], ["c"]), r"equally many. Got: 2 texts and 1 pairs"),
         (lambda t: t(tf.constant([1])), r"texts must be strings. Got a tensor of int32"),
+        (lambda t: t(tf.constant("a")), r"texts must be a tensor \[batch\]. Got the shape \(\);"),
+        (lambda t: t(tf.ragged.constant([["a"], []])), r"flat_values of a ragged tensor"),
         (lambda t: t(["a"], max_length=2), r"greater than 2.*Got: 2"),
         (lambda t: t(["a"], ["b"], max_length=3), r"greater than 3.*Got: 3"),
     ],

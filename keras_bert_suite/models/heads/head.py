@@ -66,6 +66,31 @@ def example_weights(batch, labels):
     return weights
 
 
+def of_rank(rank, targets, *, key):
+    """Returns the targets with `rank` axes; a last axis of one, as a table's column has, goes.
+
+    Left there, a loss of numbers would take each row's with every other row's.
+
+    Args:
+      rank: axes that the head reads.
+      targets: tensor.
+      key: its name in the batch.
+
+    Raises:
+      ValueError: another number of axes.
+    """
+    shape = targets.shape
+    if len(shape) == rank + 1 and shape[-1] == 1:
+        return tf.squeeze(targets, -1)
+    if len(shape) != rank:
+        remedy = ". Of one-hot rows take tf.argmax(rows, -1)" if len(shape) == rank + 1 else ""
+        raise ValueError(
+            f"`{key}` must have the rank {rank}, or a last axis of size 1 more. "
+            f"Received the shape {shape}{remedy}"
+        )
+    return targets
+
+
 def token_weights(batch, *, targets, weights=None):
     """Returns float32 [batch, length]: how much each token's target counts.
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_bert_suite.losses import sparse_cross_entropy
 from keras_bert_suite.metrics import sparse_accuracy
-from keras_bert_suite.models.heads.head import example_weights
+from keras_bert_suite.models.heads.head import example_weights, of_rank
 
 
 class LabelledRows:
@@ -26,16 +26,29 @@ class LabelledRows:
     def loss_terms(self, outputs, batch):
         if self.target_key not in batch:
             return {}
-        logits, labels = outputs[self.output_key], batch[self.target_key]
-        loss = sparse_cross_entropy(logits, labels, weights=self._weights(batch))
-        return {self.terms[0]: loss}
+        logits, labels, weights = self._compared(outputs, batch)
+        return {self.terms[0]: sparse_cross_entropy(logits, labels, weights=weights)}
 
     def metric_terms(self, outputs, batch):
         if self.target_key not in batch:
             return {}
-        logits, labels = outputs[self.output_key], batch[self.target_key]
-        accuracy = sparse_accuracy(logits, labels, weights=self._weights(batch))
-        return {self.metric_names[0]: accuracy}
+        logits, labels, weights = self._compared(outputs, batch)
+        return {self.metric_names[0]: sparse_accuracy(logits, labels, weights=weights)}
+
+    def _compared(self, outputs, batch):
+        """Returns (logits, labels, weights), the latter two of the logits' shape but for classes.
+
+        Raises:
+          ValueError: labels that are no integers, or of another rank.
+        """
+        logits, labels = outputs[self.output_key], tf.convert_to_tensor(batch[self.target_key])
+        labels = of_rank(len(logits.shape) - 1, labels, key=self.target_key)
+        if not labels.dtype.is_integer:
+            raise ValueError(
+                f"`{self.target_key}` must be integers. Received: {labels.dtype.name}; numbers "
+                'without a fraction are cast by .astype("int32")'
+            )
+        return logits, labels, tf.reshape(self._weights(batch), tf.shape(labels))
 
     def _weights(self, batch):
         """float32, the labels' shape: how much each label counts."""

@@ -23,6 +23,7 @@ class MultiLabelHead(RowTargets):
     problem_type = "multi_label_classification"
     metric_names = ("label_accuracy",)
     target_key = "label_targets"
+    target_rank = 2
 
     def example_losses(self, logits, targets):
         losses = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(targets, tf.float32), logits)

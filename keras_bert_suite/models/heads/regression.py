@@ -26,6 +26,7 @@ class RegressionHead(RowTargets):
     terms = ("value",)
     metric_names = ("absolute_error",)
     target_key = "label_values"
+    target_rank = 1
 
     @classmethod
     def for_encoder(cls, config, *, labels=("score",), dropout=None, **kwargs):

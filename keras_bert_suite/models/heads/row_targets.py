@@ -5,15 +5,17 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_bert_suite.models.heads.classification import ClassificationHead
-from keras_bert_suite.models.heads.head import example_weights
+from keras_bert_suite.models.heads.head import example_weights, of_rank
 
 
 class RowTargets(ClassificationHead):
     """A ClassificationHead with a loss of its own; its weights are stored alike.
 
-    Subclasses set `problem_type`, `terms`, `metric_names` and `target_key` and implement
-    `example_losses` and `example_metrics`.
+    Subclasses set `problem_type`, `terms`, `metric_names`, `target_key` and `target_rank` and
+    implement `example_losses` and `example_metrics`.
     """
+
+    target_rank: int  # axes of the targets, the batch's included
 
     def example_losses(self, logits, targets):
         """Returns float32 [batch]: the loss of each row.
@@ -42,7 +44,8 @@ class RowTargets(ClassificationHead):
     def _summed(self, name, function, outputs, batch):
         if self.target_key not in batch:
             return {}
-        values = function(outputs[self.output_key], batch[self.target_key])
+        targets = of_rank(self.target_rank, batch[self.target_key], key=self.target_key)
+        values = function(outputs[self.output_key], targets)
         weights = self._weights(batch)
         return {name: (tf.reduce_sum(values * weights), tf.reduce_sum(weights))}
 

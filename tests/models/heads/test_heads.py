@@ -7,7 +7,9 @@ from keras_bert_suite.config import EncoderConfig
 from keras_bert_suite.models.heads.classification import ClassificationHead
 from keras_bert_suite.models.heads.cloze import ClozeHead
 from keras_bert_suite.models.heads.masked_lm import MaskedLMHead
+from keras_bert_suite.models.heads.multi_label import MultiLabelHead
 from keras_bert_suite.models.heads.next_sentence import NextSentenceHead
+from keras_bert_suite.models.heads.regression import RegressionHead
 from keras_bert_suite.models.heads.replaced_token import ReplacedTokenHead
 from keras_bert_suite.models.heads.sentence_order import SentenceOrderHead
 from keras_bert_suite.models.heads.span_boundary import SpanBoundaryHead
@@ -270,3 +272,41 @@ def test_replaced_tokens_by_hand():
     np.testing.assert_allclose([total, weight], [-np.log(0.75) - np.log(0.25), 2.0], rtol=1e-5)
     hits, _ = head.metric_terms(outputs, batch)["rtd_accuracy"]
     assert float(hits) == 1.0
+
+
+def test_targets_as_a_column_are_those_of_their_rows():
+    # (1 - 2)^2 + (5 - 3)^2 of two rows; each against each would add up to 15
+    head = RegressionHead.for_encoder(_CONFIG)
+    outputs = {"label_logits": tf.constant([[1.0], [5.0]])}
+    for targets in ([2.0, 3.0], [[2.0], [3.0]]):
+        batch = {"label_values": tf.constant(targets)}
+        assert head.loss_terms(outputs, batch)["value"] == (5.0, 2.0)
+        assert head.metric_terms(outputs, batch)["absolute_error"] == (3.0, 2.0)
+
+    head = ClassificationHead.for_encoder(_CONFIG, labels=["no", "yes"])
+    outputs = {"label_logits": tf.constant([[0.0, 0.0], [0.0, 0.0]])}
+    batch = {"label_ids": np.array([[0], [1]]), "example_weights": np.array([1.0, 3.0])}
+    loss, weight = head.loss_terms(outputs, batch)["label"]
+    np.testing.assert_allclose(loss, 4 * np.log(2), rtol=1e-6)
+    assert (weight, head.loss_weights(batch)["label"]) == (4.0, 4.0)
+    assert head.metric_terms(outputs, batch)["label_accuracy"] == (1.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("head", "targets", "message"),
+    [
+        (
+            ClassificationHead,
+            [[0, 1], [1, 0]],
+            r"rank 1, .*\(2, 2\). Of one-hot rows take tf.argmax",
+        ),
+        (ClassificationHead, [0.0, 1.0], r"`label_ids` must be integers. Received: float32"),
+        (RegressionHead, [[0.0, 1.0], [1.0, 0.0]], r"`label_values` must have the rank 1"),
+        (MultiLabelHead, [1.0, 0.0], r"`label_targets` must have the rank 2, .*\(2,\)$"),
+    ],
+)
+def test_targets_of_another_shape_or_type_are_refused(head, targets, message):
+    head = head.for_encoder(_CONFIG, labels=["a"] if head is RegressionHead else ["a", "b"])
+    outputs = {"label_logits": tf.zeros([2, len(head.labels)])}
+    with pytest.raises(ValueError, match=message):
+        head.loss_terms(outputs, {head.target_key: tf.constant(targets)})
