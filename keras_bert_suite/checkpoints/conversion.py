@@ -112,7 +112,9 @@ class _Notes:
 
     def add(self, word: str, reason: str) -> None:
         if word not in self._allowed:
-            raise ValueError(f"{reason}. To convert all the same: --allow_missing={word}")
+            raise ValueError(
+                f"{reason.rstrip('.')}. To convert all the same: --allow_missing={word}"
+            )
         self.taken.append(f"{word}: {reason}")
 
 

@@ -180,7 +180,8 @@ def _in_directory(directory: Path, base_dir: Path | None = None) -> Source:
         of_google = any((directory / name).is_file() for name in GOOGLE_CONFIG_FILES)
         if of_google or list(directory.glob("*.index")):
             return _tensorflow(directory, _only_prefix(directory))
-        raise FileNotFoundError(f"{directory}: no {CONFIG_FILE} in it. {_WANTED}")
+        remedy = "Its training has not ended" if (directory / "log.jsonl").exists() else _WANTED
+        raise FileNotFoundError(f"{directory}: no {CONFIG_FILE} in it. {remedy}")
     values = read_object(config)
     if keras_hub_preset.is_preset(values):
         return _keras_hub(directory, config, values)

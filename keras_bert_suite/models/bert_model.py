@@ -39,7 +39,23 @@ class BertModel(ExactModel):
         self.heads = {head.kind: head for head in heads}
         self.term_names = tuple(term for head in heads for term in head.terms)
         self.metric_term_names = tuple(name for head in heads for name in head.metric_names)
+        self.target_keys = tuple(head.target_key for head in heads if head.target_key)
         self.built = True
+
+    def compile(self, optimizer="adamw", *, loss=None, metrics=None, **options):
+        """See ExactModel.compile.
+
+        Raises:
+          ValueError: a `loss` or `metrics`, which the heads bring themselves, or what
+            ExactModel.compile refuses.
+        """
+        if loss is not None or metrics is not None:
+            raise ValueError(
+                "The heads bring their own losses and metrics: compile(optimizer) is enough. "
+                f"Received: loss={loss!r}, metrics={metrics!r}. A loss of your own goes around "
+                "model.encoder."
+            )
+        super().compile(optimizer, **options)
 
     def call(self, batch, training=None):
         """Returns the float32 logits of every head by name (`mlm_logits`, `label_logits`).
@@ -85,7 +101,7 @@ class BertModel(ExactModel):
 
     @property
     def target_key(self) -> str:
-        keys = [head.target_key for head in self.heads.values()]
+        keys = [*self.target_keys]
         if len(keys) != 1:
             raise ValueError(
                 f"Targets of a model with {len(keys)} heads must be a dict with the keys {keys}. "

@@ -28,6 +28,7 @@ class ExactModel(keras.Model):
 
     term_names: tuple[str, ...] = ()
     metric_term_names: tuple[str, ...] = ()
+    target_keys: tuple[str, ...] = ()  # of the batch
 
     def compile(
         self,
@@ -148,7 +149,8 @@ class ExactModel(keras.Model):
         weights = self.loss_weights(batch)
         if not weights:
             raise ValueError(
-                f"The batch holds no targets of {list(self.term_names)}. Received: {sorted(batch)}"
+                f"The batch holds no targets of {list(self.term_names)}, under any of the keys "
+                f"{list(self.target_keys)}. Received: {sorted(batch)}"
             )
         weights = replica.all_reduce(_SUM, weights)
         inverse = {

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from keras_bert_suite.tasks.table_files import parse_json_line
+from keras_bert_suite.tasks.json_objects import parse_line
 
 # Inputs that flags tell, by those that go together.
 TEXTS = (("text",), ("text_a", "text_b"), ("question", "context"))
@@ -106,7 +106,7 @@ def line_inputs(
         if not line.strip():
             continue
         try:
-            row = parse_json_line(line.decode("utf-8")) | shared
+            row = parse_line(line.decode("utf-8")) | shared
             names = names or list(row)
             if not row or set(row) != set(names):
                 raise ValueError(

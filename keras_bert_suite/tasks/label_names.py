@@ -20,4 +20,7 @@ def known(labels: Sequence[str]) -> str:
     """A sentence that names the labels, not too many of them."""
     shown = ", ".join(map(repr, labels[:MOST_SHOWN]))
     more = len(labels) - MOST_SHOWN
-    return f"Known: {shown}{f' and {more} more' if more > 0 else ''}."
+    return (
+        f"Known: {shown}{f' and {more} more' if more > 0 else ''}. "
+        "Labels that the training file lacks are learnt where --labels names them all."
+    )

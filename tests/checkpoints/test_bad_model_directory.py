@@ -35,6 +35,9 @@ def test_a_file(tmp_path):
 def test_no_config(tmp_path):
     with pytest.raises(FileNotFoundError, match="no config.json in it. A model directory holds"):
         load_model(tmp_path)
+    (tmp_path / "log.jsonl").write_text("")
+    with pytest.raises(FileNotFoundError, match="no config.json in it. Its training has not ended"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff\xfe", b"[" * 100_000, b""])
