@@ -168,7 +168,7 @@ def test_method_names_are_checked_where_that_is_asked_for(other_server, server, 
 
 
 def test_metrics_are_off_unless_asked_for(server):
-    with pytest.raises(urllib.error.HTTPError, match="400"):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"http://{server.rest}{METRICS}")
 
 
