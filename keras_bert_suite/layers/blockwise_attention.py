@@ -32,11 +32,13 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
     # key, which saves a pass over them.
     keys_alone = layout.keys_alone_are_biased
 
-    def weights_of(index, query_BNQD, key_BNSD):
+    def biased(key_BNSD):
+        return _with(key_BNSD, _of_keys(bias_of(0))) if keys_alone else key_BNSD
+
+    def weights_of(index, query_BNQD, biased_BNSD):
         if keys_alone:
-            query_BNQD, key_BNSD = _with(query_BNQD, 1.0), _with(key_BNSD, _of_keys(bias_of(0)))
-        scores = tf.matmul(query_BNQD, key_BNSD, transpose_b=True)
-        return softmax(scores if keys_alone else scores + bias_of(index))
+            return softmax(tf.matmul(_with(query_BNQD, 1.0), biased_BNSD, transpose_b=True))
+        return softmax(tf.matmul(query_BNQD, biased_BNSD, transpose_b=True) + bias_of(index))
 
     def dropped(weights, index):
         if seed is None:
@@ -53,10 +55,10 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
 
     @tf.custom_gradient
     def context(query_BNSD, key_BNSD, value_BNSD):
-        queries = blocks.split(query_BNSD)
+        queries, biased_BNSD = blocks.split(query_BNSD), biased(key_BNSD)
 
         def forward(index):
-            weights = weights_of(index, queries[index], key_BNSD)
+            weights = weights_of(index, queries[index], biased_BNSD)
             return (tf.matmul(dropped(weights, index), value_BNSD),)
 
         (outputs,) = blocks.each(forward)
@@ -65,7 +67,7 @@ def attend_in_blocks(query_BNSD, key_BNSD, value_BNSD, *, layout, dropout, train
             upstreams = blocks.split(upstream_BNSD)
 
             def backward(index, to_key, to_value):
-                weights, above = weights_of(index, queries[index], key_BNSD), upstreams[index]
+                weights, above = weights_of(index, queries[index], biased_BNSD), upstreams[index]
                 to_value += _sum(dropped(weights, index), above)
                 # The softmax's inner product, sum_k weight_k to_weight_k, is the output's with what
                 # comes from above: one sum over the width in the place of one over the keys.

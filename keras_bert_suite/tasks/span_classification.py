@@ -281,9 +281,7 @@ class SpanClassification(Task[SpanExample]):
             if span.label is None:
                 raise ValueError(f'the span [{span.start}, {span.end}) has no "label".')
             if known and span.label not in known:
-                raise ValueError(
-                    f"unknown label {span.label!r}. Known: {', '.join(map(repr, self.labels))}."
-                )
+                raise ValueError(f"unknown label {span.label!r}. {label_names.known(self.labels)}")
 
     def _known(self, example: SpanExample) -> dict[str, Any]:
         if example.spans is None or any(span.label is None for span in example.spans):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# Elements. Below, starting the compiled code takes as long as the passes that it saves.
+# Elements: every matrix of an encoder 384 wide has more, and they hold nearly all weights.
 _LARGE = 100_000
 
 
@@ -25,7 +25,8 @@ def is_fused(variable) -> bool:
 def fused_adam():
     """Gives the compiled `adam_step`: of one optimizer, since traces do not outlive its variables.
 
-    Traced and compiled once for each shape, in about 0.2 s: a BERT has five large ones.
+    Traced and compiled once for each shape, of which a BERT has six large ones: together 0.7 s at
+    the first step.
     """
     return tf.function(adam_step, jit_compile=True, autograph=False)
 
