@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from keras_bert_suite.layers.activations import gelu_to_learn, get_activation
+from keras_bert_suite.layers.activations import activation_to_learn, get_activation
 from keras_bert_suite.layers.dense import Dense
 
 
@@ -43,6 +43,7 @@ class FeedForward(keras.layers.Layer):
         self.intermediate = dense(intermediate_size, "intermediate")
         self.output_dense = dense(hidden_size, "output_dense")
         self._activate = get_activation(activation)
+        self._activate_to_learn = activation_to_learn(activation)
 
     def build(self, input_shape=None):
         self.intermediate.build((None, self.hidden_size))
@@ -51,7 +52,7 @@ class FeedForward(keras.layers.Layer):
     def call(self, tokens_TH, training=None):
         """Returns floating [tokens, hidden_size] of floating [tokens, hidden_size]."""
         # Outside training TensorFlow makes one operation of the dense layer and its GELU.
-        activate = gelu_to_learn if training and self.activation == "gelu" else self._activate
+        activate = self._activate_to_learn if training else self._activate
         intermediate_TF = activate(self.intermediate(tokens_TH, training=training))
         return self.output_dense(intermediate_TF, training=training)
 
