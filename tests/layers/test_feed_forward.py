@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from layer_checks import check_layer
 
+from keras_bert_suite.layers.activations import activation_to_learn, get_activation
 from keras_bert_suite.layers.feed_forward import FeedForward
 
 
@@ -32,3 +33,25 @@ def test_activation_between_two_dense_layers(activation, expected):
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ValueError, match="`activation` must be one of gelu, gelu_tanh, relu, silu"):
         FeedForward(intermediate_size=1, hidden_size=1, activation="swiglu")
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh", "relu", "silu"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.02)])
+def test_an_activation_to_learn_has_the_values_and_the_slope_of_the_plain_one(
+    name, dtype, tolerance
+):
+    numbers = tf.cast(np.concatenate([np.linspace(-12, 12, 1001), [-1e4, 0, 1e4]]), dtype)
+
+    def values_and_slope(activation, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            values = activation(x)
+        return values, tape.gradient(values, x)
+
+    # The plain one in float32: in bfloat16 its own slope is rounded at every step.
+    expected = values_and_slope(get_activation(name), tf.cast(numbers, "float32"))
+    for ours, wanted in zip(
+        values_and_slope(activation_to_learn(name), numbers), expected, strict=True
+    ):
+        assert ours.dtype == numbers.dtype
+        np.testing.assert_allclose(tf.cast(ours, "float32"), wanted, atol=tolerance, rtol=tolerance)
