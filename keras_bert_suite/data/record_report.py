@@ -18,8 +18,9 @@ def report(
       seconds: what it took.
     """
     parts = [
-        f"{stats[split]['documents']:,} documents, {stats[split]['sentences']:,} sentences, "
-        f"{stats[split]['tokens']:,} tokens in {count} {split} shard{'s' * (count > 1)}"
+        f"{_counted(stats[split]['documents'], 'document')}, "
+        f"{_counted(stats[split]['sentences'], 'sentence')}, "
+        f"{_counted(stats[split]['tokens'], 'token')} in {_counted(count, f'{split} shard')}"
         for split, count in stats["shards"].items()
     ]
     train = os.path.join(output_dir, "train-*.tfrecord")
@@ -27,10 +28,26 @@ def report(
     evaluation = f" --eval_data='{held_out}'" if "eval" in stats["shards"] else ""
     return (
         f"Wrote {'; '.join(parts)} and stats.json to {output_dir} "
-        f"({stats['train']['unknown_token_rate']:.3%} unknown tokens).{_left_out(stats)} Next: "
+        f"({stats['train']['unknown_token_rate']:.3%} unknown tokens).{_left_out(stats)}"
+        f"{_lone_sentences(stats)} Next: "
         f"bin/pretrain.py --train_data='{train}'{evaluation} --tokenizer={tokenizer} "
         f"--output_dir=...\n{f'{num_bytes / 1e6:.1f} MB of text in ' * (num_bytes > 0)}"
         f"{seconds:.0f} s."
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def _lone_sentences(stats: dict[str, Any]) -> str:
+    """What to know of documents that have nothing to follow their first sentence."""
+    train = stats["train"]
+    if train["sentences"] != train["documents"]:
+        return ""
+    return (
+        " Every document is one sentence, so that no sentence has a next one: separate documents "
+        "by blank lines (--documents), or train with --objectives=mlm."
     )
 
 
