@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Measures this package beside its peers, and writes a table, JSON and a picture.
 
     bin/benchmark.py --suites=encoder,train --output_dir=benchmark/

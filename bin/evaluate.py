@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Scores a fine-tuned model on a file with targets, or a file of predictions.
 
     bin/evaluate.py --model_dir=tuned/ --data_file=test.csv --output_dir=scores/

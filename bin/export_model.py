@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Exports a model directory as a SavedModel for TensorFlow Serving and bin/serve.py.
 
 Example:

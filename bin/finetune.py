@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Fine-tunes a model for a task and writes a model directory with its score.
 
     bin/finetune.py --task=classification --init_from=pretrained/ \\

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Compares five ways of pre-training by a downstream task and prints one table.
 
 Rungs: subword, whole_word, span (all three with two segments and next sentences), single_segment,

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Makes data sets of the docstrings of the installed Python packages. Nothing is downloaded.
 
 Example:

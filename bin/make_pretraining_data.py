@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Turns raw text into the token records that pretrain.py reads.
 
 Text files hold a paragraph (or a sentence, --sentences=lines) a line and a blank line between

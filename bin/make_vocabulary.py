@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Learns a WordPiece vocabulary from raw text.
 
 Text files hold one paragraph a line; JSON lines (.jsonl, .json) hold a document under "text". Both

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Answers JSON lines, or a file such as the training's, with a fine-tuned model.
 
     bin/predict.py --model_dir=tuned/ --input=questions.jsonl --output=answers.jsonl

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Pre-trains a BERT on token records: masked words, next sentences and sentence order.
 
 Example:

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$(readlink -f "$0")")/_python" "$0" "$@"'
 """Serves SavedModels over gRPC and REST in the contract of TensorFlow Serving, without Docker.
 
 Example:
