@@ -29,7 +29,7 @@ def report(
     return (
         f"Wrote {'; '.join(parts)} and stats.json to {output_dir} "
         f"({stats['train']['unknown_token_rate']:.3%} unknown tokens).{_left_out(stats)}"
-        f"{_lone_sentences(stats)} Next: "
+        f"{_unpaired(stats)} Next: "
         f"bin/pretrain.py --train_data='{train}'{evaluation} --tokenizer={tokenizer} "
         f"--output_dir=...\n{f'{num_bytes / 1e6:.1f} MB of text in ' * (num_bytes > 0)}"
         f"{seconds:.0f} s."
@@ -40,14 +40,20 @@ def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def _lone_sentences(stats: dict[str, Any]) -> str:
-    """What to know of documents that have nothing to follow their first sentence."""
+def _unpaired(stats: dict[str, Any]) -> str:
+    """What to know of texts from which no pairs of sentences can be drawn."""
     train = stats["train"]
-    if train["sentences"] != train["documents"]:
+    if train["sentences"] == train["documents"]:
+        return (
+            " Every document is one sentence, so that no sentence has a next one: separate "
+            "documents by blank lines (--documents), or train with --objectives=mlm."
+        )
+    lone = [f"{split}-*" for split in stats["shards"] if stats[split]["documents"] == 1]
+    if not lone:
         return ""
     return (
-        " Every document is one sentence, so that no sentence has a next one: separate documents "
-        "by blank lines (--documents), or train with --objectives=mlm."
+        f" A random sentence comes from another document, and {' and '.join(lone)} has one alone: "
+        "give more text or a larger --eval_fraction, or train with --objectives=mlm."
     )
 
 

@@ -226,7 +226,11 @@ class ShardGroups:
         records = read_shards(groups[group], vocab_size=self._vocab_size)
         drawn_from = (self._seed, self._pass(epoch), group)
         # A plan's seed must not be negative.
-        plan = self._make_plan(records, int(row_keys(*drawn_from)) & (2**63 - 1))
+        try:
+            plan = self._make_plan(records, int(row_keys(*drawn_from)) & (2**63 - 1))
+        except ValueError as error:
+            first, others = groups[group][0], len(groups[group]) - 1
+            raise ValueError(f"{first}{f' and {others} more' * (others > 0)}: {error}") from error
         indices = np.arange(len(plan))
         rng = self._generator(epoch, group) if self._shuffle else None
         order, bounds = indices if rng is None else rng.permutation(len(plan)), None

@@ -297,11 +297,11 @@ def test_wrong_steps_states_and_splits_are_named(make):
 
 def test_bad_records_are_told_before_training(make, tokenizer, tmp_path):
     pattern = write_shards(tmp_path, [(1, [[5, 6], [7]])])
-    with pytest.raises(ValueError, match="at least two different documents"):
+    path = re.escape(str(tmp_path / "train-00000-of-00001.tfrecord"))
+    with pytest.raises(ValueError, match=f"^{path}: .*at least two different documents"):
         make(pattern).batches(0)
     make(pattern, objectives=("mlm",)).batches(0)
     pattern = write_shards(tmp_path, [(1, [[5]]), (2, [[len(VOCABULARY)]])])
-    path = re.escape(str(tmp_path / "train-00000-of-00001.tfrecord"))
     with pytest.raises(ValueError, match=f"{path}, record 1: token id .*another tokenizer"):
         make(pattern).batches(0)
     stats = {"tokenizer": {**records.vocabulary_fingerprint(tokenizer), "lowercase": False}}

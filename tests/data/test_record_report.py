@@ -26,7 +26,8 @@ def test_it_says_what_was_made_left_out_and_comes_next():
     assert "--train_data='out/train-*.tfrecord' --eval_data='out/eval-*.tfrecord'" in said
     assert said.endswith("\n2.5 MB of text in 3 s.")
     other = report({"shards": {"train": 1}, "train": _split()}, "o", "t", 0, 3.2)
-    assert "Left out" not in other and other.endswith("\n3 s.")
+    assert "Left out" not in other and "another document" not in other
+    assert other.endswith("\n3 s.")
 
 
 def test_it_counts_one_in_the_singular_and_warns_of_documents_of_one_sentence():
@@ -34,6 +35,7 @@ def test_it_counts_one_in_the_singular_and_warns_of_documents_of_one_sentence():
     said = report({"shards": {"train": 1}, "train": one}, "o", "t", 0, 1)
     assert said.startswith("Wrote 1 document, 2 sentences, 1 token in 1 train shard and ")
     assert "one sentence" not in said
+    assert "comes from another document, and train-* has one alone: give more text" in said
     alone = {**_split(), "documents": 7, "sentences": 7}
     said = report({"shards": {"train": 1}, "train": alone}, "o", "t", 0, 1)
     assert "Every document is one sentence, so that no sentence has a next one" in said
