@@ -29,11 +29,28 @@ _MASK = re.compile(r"\[MASK\]|<mask>")
 
 @dataclasses.dataclass(frozen=True)
 class MaskedExample:
-    """A text with masks, and the word of each where they are known; `place` for messages."""
+    """A text with masks, and the word of each where they are known."""
 
     text: str
     words: tuple[str, ...] | None = None
-    place: str = ""
+
+
+class _WordIds(dict[str, int]):
+    """The id of the one piece that a word (after a space) is; ValueError where it is not one."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        super().__init__()
+        self._tokenizer = tokenizer
+
+    def __missing__(self, word: str) -> int:
+        ids = self._tokenizer.tokenize([f" {word}"])[0].ids
+        if len(ids) != 1 or ids[0] == self._tokenizer.unk_id:
+            raise ValueError(
+                "the word of a mask must be one piece of the vocabulary. Received: "
+                f"{word!r}, which is {len(ids)} pieces or unknown."
+            )
+        self[word] = ids[0]
+        return ids[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +66,9 @@ class FillMask(Task[MaskedExample]):
     best_by: ClassVar[str] = "accuracy"
     goes_on_with_head: ClassVar[bool] = True
 
-    words: ClassVar[tuple[str, ...]] = ()  # of the tokenizer, see `for_tokenizer`
+    # Of the tokenizer, see `for_tokenizer`: its words, and the ids of those that a file gives.
+    words: ClassVar[tuple[str, ...]] = ()
+    word_ids: ClassVar[_WordIds | None] = None
 
     top_k: int = option(
         5, kind="integer", help="Words to give for each [MASK], best first.", adjustable=True
@@ -64,6 +83,7 @@ class FillMask(Task[MaskedExample]):
         texts = tokenizer.detokenize([[i] for i in range(tokenizer.vocab_size)])
         words = (text.strip() or tokenizer.vocabulary[i] for i, text in enumerate(texts))
         object.__setattr__(task, "words", tuple(words))
+        object.__setattr__(task, "word_ids", _WordIds(tokenizer))
         return task
 
     @property
@@ -85,11 +105,12 @@ class FillMask(Task[MaskedExample]):
                         f"every [MASK] needs a word in column 'label', parted by spaces. Received: "
                         f"{count} masks and {len(words)} words."
                     )
+                for word in words if self.word_ids is not None else ():
+                    self.word_ids[word]  # raises for one that cannot stand at a mask
             except ValueError as error:
                 bad_rows.add(path, row.line, str(error))
             else:
-                place = f"{path}, line {row.line}: "
-                examples.append(dataclasses.replace(example, words=words, place=place))
+                examples.append(dataclasses.replace(example, words=words))
         if not examples:
             raise ValueError(f"{path}: no row in it can be used.")
         return examples
@@ -114,13 +135,10 @@ class FillMask(Task[MaskedExample]):
             return features
         positions = features.rows["prediction_positions"]
         ids = np.zeros_like(positions)
-        known: dict[str, int] = {}
+        word_ids = _WordIds(tokenizer) if self.word_ids is None else self.word_ids
         for row, example in enumerate(examples):
             kept = int((positions[row] > 0).sum())  # the masks that were not cut off
-            for column, word in enumerate((example.words or ())[:kept]):
-                if word not in known:
-                    known[word] = _piece(word, tokenizer, place=example.place)
-                ids[row, column] = known[word]
+            ids[row, :kept] = [word_ids[word] for word in (example.words or ())[:kept]]
         targets = {
             "prediction_ids": ids,
             "prediction_weights": (positions > 0).astype(np.float32),
@@ -228,14 +246,3 @@ def _filled(text: str, words: Sequence[str]) -> str:
     best = [word.removeprefix("##") for word in words]
     shown = [*best, *masks[len(best) :]]
     return parts[0] + "".join(word + part for word, part in zip(shown, parts[1:], strict=True))
-
-
-def _piece(word: str, tokenizer: Tokenizer, *, place: str) -> int:
-    """The id of the one piece that is this word (after a space)."""
-    ids = tokenizer.tokenize([f" {word}"])[0].ids
-    if len(ids) != 1 or ids[0] == tokenizer.unk_id:
-        raise ValueError(
-            f"{place}the word of a mask must be one piece of the vocabulary. Received: {word!r}, "
-            f"which is {len(ids)} pieces or unknown. Leave the row out."
-        )
-    return ids[0]

@@ -67,7 +67,8 @@ class Task(Choice, abc.ABC, Generic[Example]):
     def for_tokenizer(self, tokenizer: Tokenizer) -> Self:
         """This task with what it needs of the model's tokenizer to give answers (its words).
 
-        Called eagerly, before `features`, `head` and `decode`.
+        Called eagerly, before `features`, `head` and `decode`; before `fit` and `read` too where
+        there is a model already, so that a row that it cannot learn is a bad row.
 
         Raises:
           ValueError: words of the task that the vocabulary cannot write.

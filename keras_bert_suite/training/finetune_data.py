@@ -35,8 +35,9 @@ class FinetuneData:
     def __init__(self, settings: FinetuneSettings, *, say: Callable[[str], None]):
         self.tokenizer = load_tokenizer(settings.init_from, base_dir=settings.base_dir)
         self.bad_rows = BadRows(skip=settings.skip_bad_rows)
-        task, examples = settings.task.fit(settings.train_file, bad_rows=self.bad_rows)
-        self.task = task.for_tokenizer(self.tokenizer)
+        task = settings.task.for_tokenizer(self.tokenizer)
+        task, examples = task.fit(settings.train_file, bad_rows=self.bad_rows)
+        self.task = task.for_tokenizer(self.tokenizer)  # the fitted one may be another object
         self.num_train = len(examples)
         dev = {
             path: self.task.read(path, bad_rows=self.bad_rows)

@@ -1,7 +1,5 @@
 """Fill-mask: masks are found, words are right, what is served is what is predicted."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from keras_bert_suite.tasks.fill_mask import FillMask
 from keras_bert_suite.tasks.graph.mask_features import mask_rows
 from keras_bert_suite.training.finetune_settings import FinetuneSettings
 from keras_bert_suite.training.finetuning import finetune
-from keras_bert_suite.training.prediction import Predictor
+from keras_bert_suite.training.prediction import Predictor, evaluate_file
 from keras_bert_suite.tuning.full import FullTuning
 
 TOKENIZER = toy.tokenizer()
@@ -124,17 +122,15 @@ def test_errors(directory, tmp_path):
     with pytest.raises(ValueError, match="line 2: every .* Received: 1 masks and 2 words"):
         FillMask().read(path, bad_rows=BadRows())
     path = toy.write_rows(tmp_path / "b.tsv", ["text", "label"], [("a [MASK]", "zebra")])
-    (example,) = FillMask().read(path, bad_rows=BadRows())
     with pytest.raises(ValueError, match=r"b.tsv, line 2: the word .* Received: 'zebra'"):
-        FillMask().features([example], TOKENIZER, max_length=8)
-    assert dataclasses.replace(example, words=None).text == "a [MASK]"
+        FillMask().for_tokenizer(TOKENIZER).read(path, bad_rows=BadRows())
 
 
-def test_a_model_without_the_head(tmp_path):
-    path = toy.write_model_directory(tmp_path)
-    with pytest.raises(
-        ValueError, match="no head 'mlm', which the task 'fill_mask' needs. It has: none"
-    ):
-        Predictor.load(path, task="fill_mask")
-    with pytest.raises(ValueError, match="no head that answers.*--task=embedding or token_vec"):
-        Predictor.load(path)
+def test_a_word_that_is_no_piece_of_the_vocabulary_is_a_bad_row(directory, tmp_path):
+    rows = [("the [MASK]", "cat"), ("the [MASK]", "zebra")]
+    path = toy.write_rows(tmp_path / "a.tsv", ["text", "label"], rows)
+    predictor = Predictor.load(directory, task="fill_mask")
+    with pytest.raises(ValueError, match="line 3: .*'zebra'.*--skip_bad_rows goes on"):
+        evaluate_file(predictor, path)
+    evaluation = evaluate_file(predictor, path, skip_bad_rows=True)
+    assert evaluation.metrics["num_masks"] == evaluation.metrics["num_bad_rows"] == 1
