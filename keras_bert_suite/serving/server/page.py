@@ -31,20 +31,23 @@ def html() -> bytes:
 
 
 def models(manager: ModelManager) -> bytes:
-    """The JSON object {"models": [{"name", "version", "task", "labels", "inputs"}]}.
+    """The JSON object {"models": [{"name", "version", "signature", "task", "labels", "inputs"}]}.
 
-    Only models that take nothing but strings by `serving_default` have "inputs".
+    A model of several tasks (bin/export_model.py --model_dirs) is there once for each, whose name
+    is the signature's. Only signatures that take nothing but strings have "inputs".
     """
     described = []
     for name in sorted(manager.available):
         with manager.lease(model_pb2.ModelSpec(name=name)) as servable:
-            described.append(_described(servable))
+            described += [
+                _described(servable, signature, task)
+                for signature, task in _tasks(servable).items()
+            ]
     return json.dumps({"models": described}).encode()
 
 
-def _described(servable: Servable) -> dict[str, Any]:
-    task = _task(servable)
-    signature = servable.signatures.get(DEFAULT_SIGNATURE)
+def _described(servable: Servable, name: str, task: dict[str, Any]) -> dict[str, Any]:
+    signature = servable.signatures.get(name)
     ports = signature.inputs if signature else {}
     plain = all(port.dtype.name == "string" for port in ports.values())
     order = ["text", "text_a", "text_b", "question", "context"]
@@ -52,16 +55,19 @@ def _described(servable: Servable) -> dict[str, Any]:
     return {
         "name": servable.name,
         "version": servable.version,
+        "signature": name,
         "task": task.get("name"),
         "labels": task.get("labels") or [],
         "inputs": names if plain else [],
     }
 
 
-def _task(servable: Servable) -> dict[str, Any]:
-    """The task in the model's serving.json; empty for a SavedModel of another origin."""
+def _tasks(servable: Servable) -> dict[str, dict[str, Any]]:
+    """Signature -> task, by the model's serving.json; no task where it has another origin."""
     try:
         described = json.loads((servable.path / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        return dict(described.get("task") or {})
-    except (OSError, ValueError, AttributeError):
-        return {}
+        several = described.get("tasks") or {}
+        tasks = {name: dict(one.get("task") or {}) for name, one in several.items()}
+        return tasks or {DEFAULT_SIGNATURE: dict(described.get("task") or {})}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {DEFAULT_SIGNATURE: {}}

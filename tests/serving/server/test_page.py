@@ -14,14 +14,16 @@ import pytest
 import tensorflow as tf
 
 
-def write_model(directory, signature, *inputs, task=None):
-    """Version 1 of a model of strings; `signature` gives its outputs."""
+def write_model(directory, signature, *inputs, task=None, tasks=None):
+    """Version 1 of a model of strings; `signature` gives its outputs, those of all `tasks`."""
     module = tf.Module()
     specs = [tf.TensorSpec([None], tf.string, name=name) for name in inputs]
     module.call = tf.function(signature, input_signature=specs, autograph=False)
-    tf.saved_model.save(module, str(directory / "1"), signatures={"serving_default": module.call})
-    if task:
-        (directory / "1" / "serving.json").write_text(json.dumps({"task": task}))
+    signatures = dict.fromkeys(tasks or ["serving_default"], module.call)
+    tf.saved_model.save(module, str(directory / "1"), signatures=signatures)
+    described = {"tasks": {name: {"task": one} for name, one in tasks.items()}} if tasks else {}
+    if task or tasks:
+        (directory / "1" / "serving.json").write_text(json.dumps({"task": task, **described}))
 
 
 def like(text, value, dtype):
@@ -87,6 +89,8 @@ def served(start_server, tmp_path_factory):
     write_model(root / "refusing", refusing, "text")
     write_model(root / "spans", spans, "text", task={"name": "span"})
     write_model(root / "words", fillings, "text", task={"name": "fill_mask"})
+    tasks = {"kinds": {"name": "classification", "labels": ["a", "b", "c"]}, "more": {"name": "x"}}
+    write_model(root / "z_several", topics, "text", tasks=tasks)
     config = "".join(
         f'config {{ name: "{path.name}" base_path: "{path}" model_platform: "tensorflow" }}\n'
         for path in sorted(root.iterdir())
@@ -113,7 +117,7 @@ def browser():
 def ask(browser, served, model, **texts):
     """Types the texts, asks, and returns the element of the answer."""
     browser.get(f"http://{served.rest}/")
-    browser.find_element("css selector", f"option[value={model}]").click()
+    browser.find_element("css selector", f"option[value='{model}']").click()
     for name, text in texts.items():
         browser.find_element("id", f"in-{name}").send_keys(text)
     browser.find_element("id", "ask").click()
@@ -128,6 +132,15 @@ def test_labels_have_bars_the_best_first(browser, served):
     assert rows == [["<i>b</i>", "0.700"], ["a", "0.200"], ["c", "0.100"]]
     widths = [bar.size["width"] for bar in answer.find_elements("css selector", ".bar")]
     assert widths[0] > 3 * widths[1] > 0
+
+
+@pytest.mark.slow
+def test_each_of_several_tasks_can_be_asked(browser, served):
+    answer = ask(browser, served, "z_several: kinds", text="anything")
+    best = answer.find_element("css selector", ".row")
+    assert best.text.split("\n") == ["b", "0.700"]
+    answer.find_element("css selector", "summary").click()
+    assert '{"signature_name":"kinds","instances"' in browser.find_element("id", "curl").text
 
 
 @pytest.mark.slow
@@ -200,6 +213,7 @@ def test_the_page_tells_what_the_models_take(served):
     assert models[0] == {
         "name": "a_topics",
         "version": 1,
+        "signature": "serving_default",
         "task": "classification",
         "labels": ["a", "<i>b</i>", "c"],
         "inputs": ["text"],
@@ -207,8 +221,10 @@ def test_the_page_tells_what_the_models_take(served):
     assert [model["inputs"] for model in models[1:]] == [
         ["text"],
         ["question", "context"],
-        *[["text"]] * 3,
+        *[["text"]] * 5,
     ]
+    signatures = [(model["signature"], model["task"]) for model in models[-2:]]
+    assert signatures == [("kinds", "classification"), ("more", "x")]
     page = urllib.request.urlopen(f"{url}/")
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
