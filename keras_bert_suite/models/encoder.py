@@ -14,13 +14,14 @@ from keras_bert_suite.layers.embeddings import Embeddings, run_starts
 from keras_bert_suite.layers.encoder_block import EncoderBlock
 from keras_bert_suite.layers.token_layout import TokenLayout, first_tokens
 from keras_bert_suite.models.encoder_batch import checked_token_ids
+from keras_bert_suite.models.token_export import TokenExport
 
 # Up to this length a row's attention is computed at once, which is faster than in blocks.
 _MOST_AT_ONCE = 1024
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
-class Encoder(keras.Model):
+class Encoder(TokenExport):
     """Turns token ids into one vector per token and one per row.
 
     The batch is padded, the work is not: embeddings, dense layers and norms see the real tokens

@@ -11,11 +11,12 @@ import keras
 import tensorflow as tf
 
 from keras_bert_suite.models.guarded_update import UpdateGuard, apply_if, take_reduced_gradients
+from keras_bert_suite.models.token_export import TokenExport
 
 _SUM = tf.distribute.ReduceOp.SUM
 
 
-class ExactModel(keras.Model):
+class ExactModel(TokenExport):
     """Trains and evaluates on sums: a loss is its sum over its weight, each of all replicas.
 
     The order of a step: add up the weights of all replicas; forward and backward with no collective
