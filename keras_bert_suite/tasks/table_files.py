@@ -7,8 +7,8 @@ All are UTF-8 (a byte order mark is ignored) and chosen by the file's ending:
            line ends and doubled quotation marks. Where the header has no comma, semicolons part
            the columns, or else tabs.
   .jsonl, .ndjson, .json   one JSON object a line; a .json file may be one list of objects.
-Blank lines are passed over. GLUE's CoLA, which has no header, is known by its columns. A folder is
-what Hugging Face's `datasets` saved (`tasks/dataset_folders.py`).
+Blank lines are passed over. Tables without a header: `tasks/table_headers.py`. A folder is what
+Hugging Face's `datasets` saved (`tasks/dataset_folders.py`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_bert_suite.tasks import dataset_folders, json_objects
+from keras_bert_suite.tasks import dataset_folders, json_objects, table_headers
 from keras_bert_suite.tasks.bad_rows import BadRows
 from keras_bert_suite.tasks.json_objects import shortened
 
-# GLUE's CoLA has no header: where the sentence is from, 1 = acceptable, the author's own mark.
-_COLA = ("source", "label", "mark", "sentence")
 JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
 _TABBED = (".tsv", ".txt")
 _ENDINGS = (*_TABBED, ".csv", *JSON_ENDINGS)
@@ -44,8 +42,15 @@ class Row:
     values: dict[str, Any]
 
 
-def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[Row]:
+def read_rows(
+    path: str | Path, *, bad_rows: BadRows, named: Sequence[str | None] = ()
+) -> Iterator[Row]:
     """Gives the rows of a file in order; a row that cannot be read goes to `bad_rows`.
+
+    Args:
+      path: the file.
+      bad_rows: what takes bad rows.
+      named: columns that were told, which may be numbers where a table has no header.
 
     Raises:
       ValueError: another ending, no rows that can be read, a header with one name twice, or a bad
@@ -64,9 +69,10 @@ def read_rows(path: str | Path, *, bad_rows: BadRows) -> Iterator[Row]:
     # Bytes that are not UTF-8 become lone surrogates here and are found row by row below.
     text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
     if path.suffix.lower() == ".csv":
-        rows = _table(path, _csv_records(path, text, bad_rows), bad_rows)
+        rows = _table(path, _csv_records(path, text, bad_rows), bad_rows, named)
     elif path.suffix.lower() in _TABBED:
-        rows = _table(path, ((line, row.split("\t")) for line, row in _lines(text)), bad_rows)
+        records = ((line, row.split("\t")) for line, row in _lines(text))
+        rows = _table(path, records, bad_rows, named)
     else:
         rows = _json_rows(path, text, bad_rows)
     empty = True
@@ -156,36 +162,35 @@ def missing_columns(path: str | Path, wanted: Sequence[str], present: Sequence[s
     return (
         f"{path}, line 1: no column {' or '.join(absent)}. The file has: "
         f"{', '.join(map(repr, present))}. Other names are told by --text_column, --text_a_column "
-        "with --text_b_column, and --label_column."
+        "with --text_b_column, and --label_column; of a table without a header they are numbers, 0 "
+        "for the first."
     )
 
 
 def _table(
-    path: Path, records: Iterator[tuple[int, list[str]]], bad_rows: BadRows
+    path: Path,
+    records: Iterator[tuple[int, list[str]]],
+    bad_rows: BadRows,
+    named: Sequence[str | None],
 ) -> Iterator[Row]:
     header: list[str] = []
     for line, record in records:
         if not header:
-            if _is_cola(record):
-                header = list(_COLA)
-            else:
+            header = table_headers.of_a_table_without(record, named)
+            if not header:
                 header = _checked_header(path, line, record)
                 continue
         if len(record) != len(header):
             bad_rows.add(
                 path,
                 line,
-                f"{len(record)} column{'s' * (len(record) != 1)} where the header has "
+                f"{len(record)} column{'s' * (len(record) != 1)} where the first row has "
                 f"{len(header)}.",
             )
         elif reason := not_utf8(record):
             bad_rows.add(path, line, reason)
         else:
             yield Row(line, dict(zip(header, record, strict=True)))
-
-
-def _is_cola(record: Sequence[str]) -> bool:
-    return len(record) == len(_COLA) and record[1] in ("0", "1") and record[2] in ("", "*")
 
 
 def _checked_header(path: Path, line: int, header: list[str]) -> list[str]:

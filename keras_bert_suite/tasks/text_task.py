@@ -51,13 +51,16 @@ class TextTask(Task[TextExample[Target]]):
 
     Files are what `tasks/table_files.py` reads. A file with the column `text` holds single texts,
     one with `text_a` and `text_b` holds pairs; GLUE's own names are known too. A task that no
-    training file has fitted finds the columns of each file and record by these names.
+    training file has fitted finds the columns of each file and record by these names. Numbers for
+    names stand for the columns of a table without a header.
 
     Subclasses say what a target is: `_target`, `_fitted`, `_target_rows`.
     """
 
     text_column: str | None = option(
-        help="Column of single texts (default: text).", adjustable=True
+        help="Column of single texts (default: text). Of a table without a header columns are told "
+        "by number, 0 for the first and -1 for the last.",
+        adjustable=True,
     )
     text_a_column: str | None = option(
         help="Column of the first texts of pairs (default: text_a).", adjustable=True
@@ -99,21 +102,29 @@ class TextTask(Task[TextExample[Target]]):
         return ("label", "gold_label", "Quality", "is_duplicate")
 
     def fit(self, path: str | Path, *, bad_rows: BadRows) -> tuple[Self, list[TextExample[Target]]]:
-        rows = list(table_files.read_rows(path, bad_rows=bad_rows))
+        rows = list(table_files.read_rows(path, bad_rows=bad_rows, named=self._told_columns))
         task = self._with_columns(path, table_files.columns_of(rows))
         examples = list(task._examples(path, rows, bad_rows))
         return task._fitted(path, examples), examples
 
     def read(self, path: str | Path, *, bad_rows: BadRows) -> list[TextExample[Target]]:
-        rows = list(table_files.read_rows(path, bad_rows=bad_rows))
+        rows = list(table_files.read_rows(path, bad_rows=bad_rows, named=self._told_columns))
         task = self._with_columns(path, table_files.columns_of(rows))
         examples = list(task._examples(path, rows, bad_rows))
         if not examples:
             raise ValueError(f"{path}: none of the {len(rows)} rows can be used.")
         return examples
 
+    def records(
+        self, path: str | Path, *, bad_rows: BadRows
+    ) -> Iterator[tuple[int | str, dict[str, Any]]]:
+        rows = table_files.read_rows(path, bad_rows=bad_rows, named=self._text_columns)
+        return ((row.line, row.values) for row in rows)
+
     def example(self, record: Mapping[str, Any]) -> TextExample[Target]:
         columns = self._text_columns or _found_columns([*record])
+        if not set(columns) <= set(record) and set(self._inputs) <= set(record):
+            columns = self._inputs  # as a server takes them, whatever the training file's names
         return TextExample(tuple(table_files.text_value(record, column) for column in columns))
 
     def features(
@@ -149,6 +160,11 @@ class TextTask(Task[TextExample[Target]]):
     def _text_columns(self) -> tuple[str, ...]:
         told = (self.text_column, self.text_a_column, self.text_b_column)
         return tuple(column for column in told if column)
+
+    @property
+    def _told_columns(self) -> tuple[str | None, ...]:
+        # A label's column alone says nothing of a header, since texts are then found by name.
+        return (*self._text_columns, self.label_column) if self._text_columns else ()
 
     @property
     def _label_name(self) -> str:

@@ -96,6 +96,25 @@ def test_pairs_and_other_names(tmp_path):
     assert task.adjusted(told).signature() == task.signature()
 
 
+def test_a_table_without_a_header_has_columns_by_number(tmp_path):
+    rows = '"3","a title, long","the text"\n"1","another","more text"\n'
+    path = tmp_path / "ag_news.csv"
+    path.write_text(rows)
+    task, examples = fit(path, text_a_column="1", text_b_column="-1", label_column="0")
+    assert task.labels == ("1", "3")
+    assert examples[0] == TextExample(("a title, long", "the text"), "3")
+    assert task.read(path, bad_rows=BadRows()) == examples
+    records = task.records(path, bad_rows=BadRows())
+    assert [task.example(record).texts for _, record in records] == [e.texts for e in examples]
+    assert task.example({"text_a": "a", "text_b": "b"}).texts == ("a", "b")  # as a server's
+    with pytest.raises(ValueError, match="no '1'. There is: 'text_a'"):
+        task.example({"text_a": "a"})
+    with pytest.raises(ValueError, match=r"no column '5'. The file has: '0', '1', '2'"):
+        fit(path, text_column="5", label_column="0")
+    with pytest.raises(ValueError, match="no column 'text'.*without a header they are numbers"):
+        fit(path, label_column="0")
+
+
 def test_banking77_and_med_as_they_are(kbs_data):
     banking = kbs_data / "cls_banking77"
     task, examples = fit(banking / "train.csv", label_column="category")

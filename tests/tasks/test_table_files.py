@@ -13,9 +13,10 @@ def write(path, content):
     return path
 
 
-def read(path, *, skip=False):
+def read(path, *, skip=False, named=()):
     bad_rows = BadRows(skip=skip)
-    rows = [(row.line, row.values) for row in table_files.read_rows(path, bad_rows=bad_rows)]
+    found = table_files.read_rows(path, bad_rows=bad_rows, named=named)
+    rows = [(row.line, row.values) for row in found]
     return (rows, bad_rows.messages) if skip else rows
 
 
@@ -82,14 +83,40 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
     assert read(path) == [(2, {"text": "a", "label": "x"})]
 
 
+@pytest.mark.parametrize(
+    ("named", "first"),
+    [
+        (("1", None, "0"), {"0": "x", "1": "a", "2": "b"}),
+        (("-1", "0"), {"0": "x", "1": "a", "-1": "b"}),
+        (("7",), {"0": "x", "1": "a", "2": "b"}),  # the task says that it is not there
+    ],
+)
+def test_columns_of_a_table_without_a_header_have_numbers(tmp_path, named, first):
+    for ending, content in ((".csv", '"x","a","b"\ny,c,d\n'), (".tsv", "x\ta\tb\ny\tc\td\n")):
+        rows = read(write(tmp_path / f"a{ending}", content), named=named)
+        assert rows[0] == (1, first) and [line for line, _ in rows] == [1, 2]
+
+
+@pytest.mark.parametrize("named", [(), (None, None), ("1", "a"), ("x", "0")])
+def test_the_first_row_is_a_header_otherwise(tmp_path, named):
+    path = write(tmp_path / "a.csv", "x,a\ny,c\n")
+    assert read(path, named=named) == [(2, {"x": "y", "a": "c"})]
+    path = write(tmp_path / "b.csv", "0,1\ny,c\n")  # as pandas names columns without names
+    assert read(path, named=("1", "0")) == [(2, {"0": "y", "1": "c"})]
+
+
 def test_unnamed_columns_may_be_many(tmp_path):
     path = write(tmp_path / "a.tsv", "\t\ttext\n0\t1\ta\n")
     assert read(path)[0][1]["text"] == "a"
 
 
 BAD = {
-    "columns": ("a.tsv", "t\tl\na\tx\nb\n", "a.tsv, line 3: 1 column where the header has 2."),
-    "more columns": ("a.csv", "t,l\na,b,c\n", "a.csv, line 2: 3 columns where the header has 2."),
+    "columns": ("a.tsv", "t\tl\na\tx\nb\n", "a.tsv, line 3: 1 column where the first row has 2."),
+    "more columns": (
+        "a.csv",
+        "t,l\na,b,c\n",
+        "a.csv, line 2: 3 columns where the first row has 2.",
+    ),
     "bytes": ("a.tsv", b"t\tl\na\tx\n\xff\ty\n", "a.tsv, line 3: byte 0xff is not UTF-8."),
     "csv bytes": ("a.csv", b't,l\n"a\nb",x\n\xe9t,y\n', "a.csv, line 4: byte 0xe9 is not UTF-8."),
     "json bytes": ("a.jsonl", b'{"t": "\xff"}\n', "a.jsonl, line 1: byte 0xff is not UTF-8."),

@@ -102,5 +102,5 @@ def test_bad_rows_have_their_places_and_can_be_skipped(tmp_path):
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"a.jsonl, line 2: the text in .*--skip_bad_rows"):
         answers(SINGLE, tmp_path / "a.jsonl")
-    with pytest.raises(ValueError, match=r"a.csv, line 3: 2 columns where the header has 1"):
+    with pytest.raises(ValueError, match=r"a.csv, line 3: 2 columns where the first row has 1"):
         answers(SINGLE, tmp_path / "a.csv", content="sentence\na\nb,c\n")
