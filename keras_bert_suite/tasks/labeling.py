@@ -286,12 +286,12 @@ class Labeling(Task[WordsExample]):
 
 
 def _examples(sentences: Sequence[Sentence], scheme: str) -> list[WordsExample]:
-    # IOB1 is another way to write the same, not a fault.
-    is_iob1 = tag_schemes.detect([sentence.tags for sentence in sentences]).source == "IOB1"
+    # Another way to write the same, such as IOB1, is not a fault.
+    same = tag_schemes.detect([sentence.tags for sentence in sentences]).source == scheme
     examples = []
     for sentence in sentences:
         tags = tag_schemes.repaired(sentence.tags, scheme)
         changed = sum(a != b for a, b in zip(tags, sentence.tags, strict=True))
         text = " ".join(sentence.words)
-        examples.append(WordsExample(text, sentence.words, tags, 0 if is_iob1 else changed))
+        examples.append(WordsExample(text, sentence.words, tags, changed if same else 0))
     return examples

@@ -87,8 +87,8 @@ def remark(
     examples: Sequence[WordsExample], labels: Sequence[str], *, scheme: str, written_as: str | None
 ) -> str:
     """A line for people on the words and tags of a file; `written_as` as in `Labeling`."""
-    if written_as == "IOB1":
-        scheme += ", in place of the training file's IOB1"
+    if written_as not in (None, scheme):
+        scheme += f", in place of the training file's {written_as}"
     said = f"{sum(len(e.tags or ()) for e in examples):,} words; {len(labels)} tags ({scheme})"
     repaired = sum(example.num_repaired for example in examples)
     if repaired:

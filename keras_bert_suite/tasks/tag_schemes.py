@@ -3,6 +3,7 @@
 BIO     B- begins an entity, I- goes on with it, O is outside (IOB2)
 IOB1    as BIO, but B- stands only between two entities of one type; learnt as BIO
 IOBES   BIO with E- for an entity's last word and S- for an entity of one word
+BMES    IOBES with M- in place of I-; learnt as IOBES
 BILOU   the same with L- and U-
 plain   tags without parts (parts of speech)
 """
@@ -25,8 +26,8 @@ class Detected:
     """What the tags of a training file are.
 
     Attributes:
-      scheme: one of SCHEMES; IOB1 is learnt as BIO.
-      source: how the file wrote it; "IOB1" or the scheme's own name.
+      scheme: one of SCHEMES; IOB1 is learnt as BIO, BMES as IOBES.
+      source: how the file wrote it; "IOB1", "BMES" or the scheme's own name.
     """
 
     scheme: str
@@ -43,13 +44,15 @@ def detect(sentences: Iterable[Sequence[str]]) -> Detected:
     sentences = list(sentences)
     parts = {split_tag(tag) for tags in sentences for tag in set(tags) - {"O"}}
     prefixes = {prefix for prefix, _ in parts}
-    if not parts or "O" in prefixes or not prefixes <= set("BIESLU"):
+    if not parts or "O" in prefixes or not (prefixes <= set("BIESLU") or prefixes <= set("BMES")):
         return Detected(PLAIN, PLAIN)
     # Without types the letters could be anything: B, I and O alone are taken for entities.
     if any(not kind for _, kind in parts) and not prefixes <= set("BI"):
         return Detected(PLAIN, PLAIN)
     if prefixes & set("LU"):
         return Detected("BILOU", "BILOU")
+    if "M" in prefixes:
+        return Detected("IOBES", "BMES")
     if prefixes & set("ES"):
         return Detected("IOBES", "IOBES")
     return Detected("BIO", "IOB1" if _is_iob1(sentences) else "BIO")

@@ -51,6 +51,15 @@ def test_iob1_is_learnt_as_bio_and_is_no_fault(tmp_path):
     assert task.remarks(examples) == ["3 words; 3 tags (BIO, in place of the training file's IOB1)"]
 
 
+def test_bmes_is_learnt_as_iobes_and_is_no_fault(tmp_path):
+    task, examples = fit(tmp_path / "a.txt", "a B-x\nb M-x\nc E-x\nd S-y\n")
+    assert examples[0].tags == ("B-x", "I-x", "E-x", "S-y") and len(task.labels) == 9
+    wanted = "4 words; 9 tags (IOBES, in place of the training file's BMES)"
+    assert task.remarks(examples) == [wanted]
+    metrics = task.score([{"tags": list(examples[0].tags)}], examples)
+    assert metrics["f1"] == 1.0 and metrics["num_repaired_tags"] == 0
+
+
 def test_plain_tags_and_tags_of_other_files(tmp_path):
     task, _ = fit(tmp_path / "a.txt", "a DT\nb NN\n")
     assert (task.labels, task.best_by) == (("DT", "NN"), "accuracy")

@@ -19,6 +19,9 @@ def tags(*sentences):
         (tags("B I O"), "BIO", "BIO"),
         (tags("S-a O", "B-a I-a E-a"), "IOBES", "IOBES"),
         (tags("U-a O", "B-a I-a L-a"), "BILOU", "BILOU"),
+        (tags("S-a O", "B-a M-a E-a"), "IOBES", "BMES"),
+        (tags("B M M E S"), "plain", "plain"),  # words cut from a text, without types
+        (tags("B-a M-a I-a"), "plain", "plain"),
         (tags("DT NN VBZ ."), "plain", "plain"),
         (tags("DT NN -LRB- PRP$"), "plain", "plain"),
         (tags("B-a NN"), "plain", "plain"),
@@ -40,6 +43,7 @@ def test_the_scheme_is_found(sentences, scheme, source):
         ("B I O I", "BIO", "B I O B"),
         ("B-a I-a O B-a", "IOBES", "B-a E-a O S-a"),
         ("B-a I-a E-a S-b", "IOBES", "B-a I-a E-a S-b"),
+        ("B-a M-a M-a E-a S-b", "IOBES", "B-a I-a I-a E-a S-b"),
         ("I-a L-a B-b", "BILOU", "B-a L-a U-b"),
         ("NN I-a", "plain", "NN I-a"),
     ],
