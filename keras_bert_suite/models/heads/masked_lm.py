@@ -6,9 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert_suite.layers.activations import get_activation
-from keras_bert_suite.losses import masked_lm_loss
-from keras_bert_suite.metrics import sparse_accuracy
-from keras_bert_suite.models.heads.head import Head, example_weights
+from keras_bert_suite.models.heads.word_prediction import WordPredictionHead
 
 # transformers computes the exact GELU in these families' heads whatever the encoder's activation
 # (`RobertaLMHead`, `ElectraGeneratorPredictions`).
@@ -16,7 +14,7 @@ _ALWAYS_GELU = ("roberta", "electra")
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
-class MaskedLMHead(Head):
+class MaskedLMHead(WordPredictionHead):
     """Predicts the token at each prediction position.
 
     Dense, activation, LayerNorm, then the encoder's embedding table (tied) and a bias.
@@ -35,8 +33,7 @@ class MaskedLMHead(Head):
     kind = "mlm"
     terms = ("mlm",)
     metric_names = ("mlm_accuracy",)
-    target_key = "prediction_ids"
-    uses_pooler = False
+    weights_key = "prediction_weights"
 
     def __init__(
         self,
@@ -85,7 +82,7 @@ class MaskedLMHead(Head):
     def build(self, input_shape=None):
         self.transform.build((None, self.hidden_size))
         self.layer_norm.build((None, self.embedding_size or self.hidden_size))
-        self.bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias")
+        super().build(input_shape)
 
     def word_vectors(self, hidden):
         """Returns [..., embedding size]: what is compared with each word of the table."""
@@ -100,44 +97,10 @@ class MaskedLMHead(Head):
         hidden_BPH = encoded["sequence_output"]
         if "prediction_positions" in batch:
             hidden_BPH = tf.gather(hidden_BPH, batch["prediction_positions"], batch_dims=1)
-        words_BPE = self.word_vectors(hidden_BPH)
-        table_VE = tf.cast(encoded["token_embedding_table"], self.compute_dtype)
-        flat_NE = tf.reshape(words_BPE, [-1, self.embedding_size or self.hidden_size])
-        logits_NV = tf.cast(tf.matmul(flat_NE, table_VE, transpose_b=True), tf.float32)
-        logits_NV += tf.cast(self.bias, tf.float32)
-        shape = tf.concat([tf.shape(hidden_BPH)[:2], [self.vocab_size]], 0)
-        logits_BPV = tf.reshape(logits_NV, shape)
-        return {"mlm_logits": tf.ensure_shape(logits_BPV, [*hidden_BPH.shape[:2], self.vocab_size])}
+        return {"mlm_logits": self.word_logits(self.word_vectors(hidden_BPH), encoded)}
 
-    def loss_weights(self, batch):
-        if "prediction_ids" not in batch:
-            return {}
-        return {"mlm": tf.reduce_sum(self._weights(batch))}
-
-    def loss_terms(self, outputs, batch):
-        if "prediction_ids" not in batch:
-            return {}
-        return {
-            "mlm": masked_lm_loss(
-                outputs["mlm_logits"],
-                prediction_ids=batch["prediction_ids"],
-                prediction_weights=self._weights(batch),
-            )
-        }
-
-    def metric_terms(self, outputs, batch):
-        if "prediction_ids" not in batch:
-            return {}
-        return {
-            "mlm_accuracy": sparse_accuracy(
-                outputs["mlm_logits"], batch["prediction_ids"], weights=self._weights(batch)
-            )
-        }
-
-    def _weights(self, batch):
-        """float32 [batch, predictions]: how much each prediction counts."""
-        weights = tf.cast(batch["prediction_weights"], tf.float32)
-        return weights * example_weights(batch, batch["prediction_ids"])
+    def _has_targets(self, batch):
+        return "prediction_ids" in batch  # without their weights it is an error
 
     def get_config(self):
         return {

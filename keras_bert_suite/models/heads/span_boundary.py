@@ -6,9 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_bert_suite.layers.activations import get_activation
-from keras_bert_suite.losses import masked_lm_loss
-from keras_bert_suite.metrics import sparse_accuracy
-from keras_bert_suite.models.heads.head import Head, example_weights
+from keras_bert_suite.models.heads.word_prediction import WordPredictionHead
 
 _DISTANCE_SIZE = 200
 # Tokens into a span of ten words that a table of 128 places does not reach are none in practice;
@@ -17,7 +15,7 @@ _MAX_DISTANCE = 128
 
 
 @keras.saving.register_keras_serializable(package="keras_bert_suite")
-class SpanBoundaryHead(Head):
+class SpanBoundaryHead(WordPredictionHead):
     """Predicts each token of a masked span from the observed tokens on both sides of the span.
 
     h0 = [x_(s-1); x_(e+1); p_(i-s+1)], h1 = LayerNorm(GELU(W1 h0)), y = LayerNorm(GELU(W2 h1)),
@@ -40,8 +38,7 @@ class SpanBoundaryHead(Head):
     kind = "sbo"
     terms = ("sbo",)
     metric_names = ("sbo_accuracy",)
-    target_key = "prediction_ids"
-    uses_pooler = False
+    weights_key = "span_weights"
 
     def __init__(
         self,
@@ -116,7 +113,7 @@ class SpanBoundaryHead(Head):
             norm.build((None, self.hidden_size))
         if self.projection is not None:
             self.projection.build((None, self.hidden_size))
-        self.bias = self.add_weight(shape=(self.vocab_size,), initializer="zeros", name="bias")
+        super().build(input_shape)
 
     def call(self, encoded, batch, training=None):
         """Returns {"sbo_logits": float32 [batch, predictions, vocab]}; {} without spans."""
@@ -132,43 +129,11 @@ class SpanBoundaryHead(Head):
         words_BPE = self.norm_2(self._activate(self.hidden_2(h1_BPH)))
         if self.projection is not None:
             words_BPE = self.projection(words_BPE)
-        table_VE = tf.cast(encoded["token_embedding_table"], self.compute_dtype)
-        flat_NE = tf.reshape(words_BPE, [-1, self.embedding_size or self.hidden_size])
-        logits_NV = tf.cast(tf.matmul(flat_NE, table_VE, transpose_b=True), tf.float32)
-        logits_NV += tf.cast(self.bias, tf.float32)
-        shape = tf.concat([tf.shape(row), [self.vocab_size]], 0)
-        return {"sbo_logits": tf.reshape(logits_NV, shape)}
+        return {"sbo_logits": self.word_logits(words_BPE, encoded)}
 
     def _weights(self, batch):
-        """float32 [batch, predictions]: which predictions count."""
         reached = batch["span_distances"] <= self.max_distance
-        weights = tf.cast(batch["span_weights"], tf.float32) * tf.cast(reached, tf.float32)
-        return weights * example_weights(batch, batch["prediction_ids"])
-
-    def loss_weights(self, batch):
-        if "span_weights" not in batch:
-            return {}
-        return {"sbo": tf.reduce_sum(self._weights(batch))}
-
-    def loss_terms(self, outputs, batch):
-        if "span_weights" not in batch:
-            return {}
-        return {
-            "sbo": masked_lm_loss(
-                outputs["sbo_logits"],
-                prediction_ids=batch["prediction_ids"],
-                prediction_weights=self._weights(batch),
-            )
-        }
-
-    def metric_terms(self, outputs, batch):
-        if "span_weights" not in batch:
-            return {}
-        return {
-            "sbo_accuracy": sparse_accuracy(
-                outputs["sbo_logits"], batch["prediction_ids"], weights=self._weights(batch)
-            )
-        }
+        return super()._weights(batch) * tf.cast(reached, tf.float32)
 
     def get_config(self):
         return {
