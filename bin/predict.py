@@ -56,7 +56,7 @@ _TASK_OPTIONS = Task.define_flags(adjustable_only=True)
 
 def main(argv):
     del argv
-    from keras_bert_suite.training import prediction
+    from keras_bert_suite.training import prediction, prediction_files
 
     predictor = prediction.Predictor.load(
         _MODEL_DIR.value,
@@ -71,9 +71,11 @@ def main(argv):
     count = 0
     with contextlib.ExitStack() as stack:
         if from_stdin:
-            answers = prediction.predict_lines(predictor, sys.stdin.buffer, source=source, **told)
+            answers = prediction_files.predict_lines(
+                predictor, sys.stdin.buffer, source=source, **told
+            )
         else:
-            answers = prediction.predict_file(predictor, source, **told)
+            answers = prediction_files.predict_file(predictor, source, **told)
         out = sys.stdout if to_stdout else stack.enter_context(atomic_write(_OUTPUT.value))
         for count, answer in enumerate(answers, start=1):
             out.write(json.dumps(answer, ensure_ascii=False) + "\n")

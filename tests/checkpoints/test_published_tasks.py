@@ -22,7 +22,8 @@ from keras_bert_suite.tasks.multilabel import MultiLabel
 from keras_bert_suite.tasks.multiple_choice import MultipleChoice
 from keras_bert_suite.tasks.question_answering import QuestionAnswering
 from keras_bert_suite.tasks.regression import Regression
-from keras_bert_suite.training.prediction import Predictor, evaluate_file, predict_lines
+from keras_bert_suite.training.prediction import Predictor, evaluate_file
+from keras_bert_suite.training.prediction_files import predict_lines
 
 _KINDS = ("animal", "food", "tool")
 _TASKS = {

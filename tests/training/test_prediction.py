@@ -11,7 +11,8 @@ from keras_bert_suite.checkpoints.model_directory import load_model, save_model
 from keras_bert_suite.models.bert_model import BertModel
 from keras_bert_suite.models.encoder import Encoder
 from keras_bert_suite.tasks.classification import Classification, TextExample
-from keras_bert_suite.training.prediction import Predictor, evaluate_file, predict_lines
+from keras_bert_suite.training.prediction import Predictor, evaluate_file
+from keras_bert_suite.training.prediction_files import predict_lines
 
 TASK = Classification(text_column="text", labels=("animal", "food", "tool"))
 

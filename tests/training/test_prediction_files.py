@@ -11,7 +11,7 @@ from keras_bert_suite.tasks.bad_rows import BadRows
 from keras_bert_suite.tasks.classification import Classification
 from keras_bert_suite.tasks.labeling import Labeling
 from keras_bert_suite.tasks.question_answering import QuestionAnswering
-from keras_bert_suite.training.prediction import predict_file
+from keras_bert_suite.training.prediction_files import predict_file
 
 
 class Echo:
