@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from keras_bert_suite.models.bert_model import BertModel as BertModel
     from keras_bert_suite.models.encoder import Encoder as Encoder
     from keras_bert_suite.text.tokenizer import Tokenizer as Tokenizer
+    from keras_bert_suite.training.prediction import Predictor as Predictor
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _MODULE_OF = {
     "BertModel": "models.bert_model",
     "Encoder": "models.encoder",
     "EncoderConfig": "config",
+    "Predictor": "training.prediction",
     "Tokenizer": "text.tokenizer",
     "add_words": "checkpoints.vocabulary_surgery",
     "cast_weights": "checkpoints.surgery",

@@ -25,7 +25,7 @@ _BINARIES = sorted(_REPOSITORY.glob("bin/[a-z]*.py"))
 # Tools without knowledge of the subject: every room may use them.
 _TOOLS = {"files", "choices", "settings", "tensorflow_errors", "__version__"}
 _MAY_IMPORT = {
-    "__init__": {"checkpoints", "config", "models", "text"},  # the public names
+    "__init__": {"checkpoints", "config", "models", "text", "training"},  # the public names
     "choices": set(),
     "cli": {"quiet_tensorflow"},
     "config": {"families"},

@@ -122,6 +122,33 @@ class Predictor:
         decoded["example_index"] = np.arange(len(examples)) if index is None else index
         return self.task.predictions(decoded, examples)
 
+    def answers(self, records: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The answers to records as bin/predict.py takes them, in their order.
+
+            kbs.Predictor.load("topics/").answers(["Where is my card?"])
+            kbs.Predictor.load("squad/").answers([{"question": "Who?", "context": "Ada did."}])
+
+        Args:
+          records: each a JSON object, or one text, which stands for {"text": text}.
+
+        Raises:
+          ValueError: no sequence of such, or the place of a record, from 1, and its fault.
+        """
+        if isinstance(records, str | bytes | Mapping):
+            raise ValueError(
+                f"answers takes a list of records. Received one alone: {records!r:.80}"
+            )
+        examples = []
+        for place, record in enumerate(records, start=1):
+            record = {"text": record} if isinstance(record, str) else record
+            if not isinstance(record, Mapping):
+                raise ValueError(f"record {place} must be a text or a dict. Received: {record!r}")
+            try:
+                examples.append(self.task.example(record))
+            except ValueError as error:
+                raise ValueError(f"record {place}: {error}") from error
+        return self.predict(examples) if examples else []
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:

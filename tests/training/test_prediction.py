@@ -57,6 +57,22 @@ def test_evaluation_prediction_and_a_plain_call_agree(directory, predictor, tmp_
             assert other["prediction"]["scores"][label] == pytest.approx(expected[label], abs=1e-6)
 
 
+def test_answers_to_texts_and_records_are_those_to_lines(predictor):
+    texts = [text for text, _ in toy.texts(5)]
+    records = [json.dumps({"text": text}) for text in texts]
+    lines = answers(predictor, records, lines_at_a_time=5)  # the same batches
+    expected = [line["prediction"] for line in lines]
+    assert predictor.answers(texts) == predictor.answers([{"text": t} for t in texts]) == expected
+    assert predictor.answers([]) == []
+    for wrong in ("one text", {"text": "one"}):
+        with pytest.raises(ValueError, match="takes a list of records. Received one alone"):
+            predictor.answers(wrong)
+    with pytest.raises(ValueError, match=r"record 2: the text in column 'text' is empty"):
+        predictor.answers(["a", " "])
+    with pytest.raises(ValueError, match="record 1 must be a text or a dict. Received: 7"):
+        predictor.answers([7])
+
+
 def test_evaluation_counts_what_it_cut_and_skipped(predictor, tmp_path):
     rows = [*toy.texts(12), ("a", "plant")]
     path = toy.write_rows(tmp_path / "a.csv", ["text", "label"], rows)
