@@ -56,4 +56,4 @@ def test_the_python_of_venv_is_taken_otherwise(clone, link):
 def test_without_either_the_remedy_is_told(clone):
     result = _run(clone / "bin" / "make_vocabulary.py", clone / "bare")
     assert result.returncode == 1
-    assert f"there is no {clone}/.venv. Remedy: bin/demo or bin/test" in result.stderr
+    assert f"neither has {clone}/.venv. Remedy: bin/demo or bin/test" in result.stderr

@@ -134,3 +134,13 @@ def test_a_word_that_is_no_piece_of_the_vocabulary_is_a_bad_row(directory, tmp_p
         evaluate_file(predictor, path)
     evaluation = evaluate_file(predictor, path, skip_bad_rows=True)
     assert evaluation.metrics["num_masks"] == evaluation.metrics["num_bad_rows"] == 1
+
+
+def test_a_model_without_the_head(tmp_path):
+    path = toy.write_model_directory(tmp_path)
+    with pytest.raises(
+        ValueError, match="no head 'mlm', which the task 'fill_mask' needs. It has: none"
+    ):
+        Predictor.load(path, task="fill_mask")
+    with pytest.raises(ValueError, match="no head that answers.*--task=embedding or token_vec"):
+        Predictor.load(path)
